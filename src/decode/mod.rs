@@ -1,0 +1,5 @@
+//! Bytes from outside → domain values. Everything here is hostile input until it has passed.
+
+pub mod observed;
+pub mod pem;
+pub mod x509;

@@ -1,0 +1,243 @@
+//! What a receiver is told.
+
+use std::fmt;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::assessment::Crossing;
+use super::certificate::Certificate;
+use super::role::Usage;
+use super::rule::Rule;
+use super::time::{DAY, HOUR, MINUTE, UnixTime};
+
+/// The kinds of event. The names are Tyk's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventKind {
+    /// A certificate is within a threshold of its end.
+    CertificateExpiringSoon,
+    /// A certificate has ended.
+    CertificateExpired,
+}
+
+impl EventKind {
+    /// Every kind, in the order in which they happen.
+    pub const ALL: [Self; 2] = [Self::CertificateExpiringSoon, Self::CertificateExpired];
+
+    /// The name in configuration, bodies, logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CertificateExpiringSoon => "CertificateExpiringSoon",
+            Self::CertificateExpired => "CertificateExpired",
+        }
+    }
+
+    /// The kind of that name, if there is one.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// The kind that crossing `rule` makes.
+    pub const fn of(rule: &Rule) -> Self {
+        if rule.is_expiry() { Self::CertificateExpired } else { Self::CertificateExpiringSoon }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One event about one certificate in one usage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Derived from what the event says and the cooldown period it falls into, so that every proxy of a fleet, and the
+    /// same proxy after a restart, computes the same one and a receiver can drop doubles.
+    pub id: String,
+    /// What happened.
+    pub kind: EventKind,
+    /// The certificate it happened to.
+    pub certificate: Certificate,
+    /// What the certificate is used for.
+    pub usage: Usage,
+    /// The name of the rule that was crossed.
+    pub rule: String,
+    /// When the event was made.
+    pub timestamp: UnixTime,
+}
+
+impl Event {
+    /// The event of `certificate` crossing a rule. `counted_from` is the moment whose cooldown `period` numbers the
+    /// event: `now`, or for a repeated delivery the moment of the first one.
+    pub fn new(
+        certificate: &Certificate,
+        usage: &Usage,
+        crossing: &Crossing<'_>,
+        period: Duration,
+        counted_from: UnixTime,
+        now: UnixTime,
+    ) -> Self {
+        let kind = EventKind::of(crossing.rule);
+        let number = periods_between(crossing.at, counted_from, period);
+        Self {
+            id: id(certificate, usage, kind, crossing.rule, number),
+            kind,
+            certificate: certificate.clone(),
+            usage: usage.clone(),
+            rule: crossing.rule.name().to_owned(),
+            timestamp: now,
+        }
+    }
+
+    /// One sentence for people.
+    pub fn message(&self) -> String {
+        let Certificate { name, not_after, .. } = &self.certificate;
+        match self.kind {
+            EventKind::CertificateExpiringSoon => {
+                format!("Certificate {name} is expiring in {}", time_left(self.timestamp.until(*not_after)))
+            }
+            EventKind::CertificateExpired => {
+                format!("Certificate {name} expired {} ago", largest_unit(not_after.until(self.timestamp)))
+            }
+        }
+    }
+
+    /// Whole days until the certificate's end, rounded down; zero once it has ended.
+    pub fn days_remaining(&self) -> u64 {
+        whole(self.timestamp.until(self.certificate.not_after), DAY)
+    }
+
+    /// Whole days since the certificate's end, rounded down; zero before it.
+    pub fn days_since_expiry(&self) -> u64 {
+        whole(self.certificate.not_after.until(self.timestamp), DAY)
+    }
+}
+
+/// `2 days and 5 hours`, `2 days`, `5 hours`, `7 minutes` or `less than a minute`.
+pub fn time_left(length: Duration) -> String {
+    let hours = whole(length, HOUR) % 24;
+    match whole(length, DAY) {
+        0 => largest_unit(length),
+        days if hours == 0 => counted(days, "day"),
+        days => format!("{} and {}", counted(days, "day"), counted(hours, "hour")),
+    }
+}
+
+/// `2 days`, `5 hours`, `7 minutes` or `less than a minute`.
+pub fn largest_unit(length: Duration) -> String {
+    [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")]
+        .into_iter()
+        .map(|(unit, name)| (whole(length, unit), name))
+        .find(|(count, _)| *count > 0)
+        .map_or_else(|| "less than a minute".to_owned(), |(count, name)| counted(count, name))
+}
+
+fn whole(length: Duration, unit: Duration) -> u64 {
+    length.as_secs().checked_div(unit.as_secs()).unwrap_or_default()
+}
+
+fn counted(count: u64, unit: &str) -> String {
+    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
+}
+
+fn periods_between(crossing: UnixTime, now: UnixTime, period: Duration) -> u128 {
+    crossing.until(now).as_millis().checked_div(period.as_millis()).unwrap_or_default()
+}
+
+fn id(certificate: &Certificate, usage: &Usage, kind: EventKind, rule: &Rule, number: u128) -> String {
+    let mut hash = Sha256::new();
+    hash.update(certificate.id.as_bytes());
+    // Each part ends in a byte that no part contains, so that no two lists of parts are the same bytes.
+    for part in [usage.role().as_str(), usage.api_id().unwrap_or_default(), kind.as_str(), rule.name()] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.update(number.to_be_bytes());
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CertId, Role};
+
+    const END: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+    fn event(offset_secs: i64, rule: &Rule) -> Event {
+        let certificate = Certificate { id: CertId::of_der(b"der"), name: "localhost".into(), not_after: END };
+        let usage = Usage::new(Role::Client, Some("orders".into()));
+        let now = UnixTime::from_secs(END.secs() + offset_secs);
+        let crossing = Crossing { rule, at: END.before(rule.remaining()) };
+        Event::new(&certificate, &usage, &crossing, DAY, now, now)
+    }
+
+    #[test]
+    fn the_message_names_the_largest_units_that_people_need() {
+        let (minute, hour, day) = (60, 3_600, 86_400);
+        for (left, words) in [
+            (30 * day, "in 30 days"),
+            (2 * day + 5 * hour, "in 2 days and 5 hours"),
+            (2 * day + hour, "in 2 days and 1 hour"),
+            (2 * day + hour - 1, "in 2 days"),
+            (day + 23 * hour, "in 1 day and 23 hours"),
+            (day, "in 1 day"),
+            (day - 1, "in 23 hours"),
+            (hour, "in 1 hour"),
+            (hour - 1, "in 59 minutes"),
+            (minute, "in 1 minute"),
+            (minute - 1, "in less than a minute"),
+            (1, "in less than a minute"),
+        ] {
+            let message = event(-left, &Rule::days(30)).message();
+            assert_eq!(message, format!("Certificate localhost is expiring {words}"));
+        }
+        for (gone, words) in [
+            (0, "less than a minute ago"),
+            (minute - 1, "less than a minute ago"),
+            (minute, "1 minute ago"),
+            (2 * minute, "2 minutes ago"),
+            (hour - 1, "59 minutes ago"),
+            (hour, "1 hour ago"),
+            (day - 1, "23 hours ago"),
+            (day, "1 day ago"),
+            (3 * day + 5 * hour, "3 days ago"),
+        ] {
+            let message = event(gone, &Rule::expired()).message();
+            assert_eq!(message, format!("Certificate localhost expired {words}"));
+        }
+    }
+
+    #[test]
+    fn days_are_rounded_down() {
+        assert_eq!(event(-2 * 86_400 - 86_399, &Rule::days(30)).days_remaining(), 2);
+        assert_eq!(event(86_399, &Rule::expired()).days_since_expiry(), 0);
+        assert_eq!(event(86_400, &Rule::expired()).days_since_expiry(), 1);
+    }
+
+    #[test]
+    fn the_id_is_the_same_all_through_a_period_and_another_in_the_next() {
+        let (start, day) = (-20 * 86_400, 86_400);
+        let rule = Rule::days(20);
+        assert_eq!(event(start, &rule).id, event(start + day - 1, &rule).id);
+        assert_ne!(event(start, &rule).id, event(start + day, &rule).id);
+        assert_ne!(event(start, &rule).id, event(start, &Rule::days(30)).id);
+        assert_eq!(event(start, &rule).id.len(), 32);
+    }
+
+    #[test]
+    fn the_id_tells_usages_apart() {
+        let rule = Rule::days(20);
+        let of = |usage: Usage| {
+            let event = event(-86_400, &rule);
+            id(&event.certificate, &usage, event.kind, &rule, 0)
+        };
+        let ids = [
+            of(Usage::new(Role::Client, None)),
+            of(Usage::new(Role::Client, Some("orders".into()))),
+            of(Usage::new(Role::Upstream, Some("orders".into()))),
+            of(Usage::new(Role::Server, None)),
+        ];
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
+    }
+}

@@ -1,0 +1,134 @@
+//! What was sent before, and whether the same is worth sending again. The answer always has a reason.
+
+use std::time::Duration;
+
+use super::assessment::{Assessment, Crossing};
+use super::time::UnixTime;
+
+/// The last event about one usage of one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What was left when its rule was crossed: tells which rule it was, and which ones are tighter.
+    pub remaining: Duration,
+    /// When it was made; the event cooldown counts from here.
+    pub at: UnixTime,
+    /// The handlers that did not get it: their cooldown was given back.
+    pub owed: Vec<Debt>,
+}
+
+/// A handler that an event could not be delivered to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Debt {
+    /// The handler's name.
+    pub handler: String,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+}
+
+/// Whether an assessment is worth an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// Tell every handler.
+    Notify(Crossing<'a>, Because),
+    /// Tell those who did not get the last event that very event again.
+    Retry(Crossing<'a>),
+    /// Tell nobody.
+    Quiet(Because),
+}
+
+/// The reason of a [`Verdict`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// No rule is crossed.
+    NothingCrossed,
+    /// Nothing was ever sent about this usage.
+    First,
+    /// A tighter rule is crossed than the last event told of. No cooldown holds this back.
+    Tighter,
+    /// The event cooldown has passed.
+    CooldownOver,
+    /// The event cooldown has not passed yet.
+    CooldownActive,
+    /// The last event seems to lie far in the future: the clock was set back, and the cooldown means nothing.
+    ClockSetBack,
+}
+
+/// Decides by what was sent before and by the event cooldown, called `period` here because a cooldown of zero still
+/// numbers its events by some period.
+pub fn decide<'a>(
+    assessment: &Assessment<'a>,
+    last: Option<&Notice>,
+    period: Duration,
+    now: UnixTime,
+) -> Verdict<'a> {
+    let Some(crossing) = assessment.crossed.clone() else {
+        return Verdict::Quiet(Because::NothingCrossed);
+    };
+    let Some(last) = last else {
+        return Verdict::Notify(crossing, Because::First);
+    };
+    if crossing.rule.remaining() < last.remaining {
+        return Verdict::Notify(crossing, Because::Tighter);
+    }
+    if last.at > now.after(period) {
+        return Verdict::Notify(crossing, Because::ClockSetBack);
+    }
+    if now >= last.at.after(period) {
+        return Verdict::Notify(crossing, Because::CooldownOver);
+    }
+    if !last.owed.is_empty() && crossing.rule.remaining() == last.remaining {
+        return Verdict::Retry(crossing);
+    }
+    Verdict::Quiet(Because::CooldownActive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::assessment::assess;
+    use crate::domain::rule::Rule;
+    use crate::domain::time::DAY;
+
+    const END: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+    fn at(days: f64) -> UnixTime {
+        #[allow(clippy::cast_possible_truncation)]
+        UnixTime::from_secs(END.secs() + (days * 86_400.0) as i64)
+    }
+
+    fn notice(rule: &Rule, at: UnixTime, owed: &[&str]) -> Notice {
+        let owed = owed.iter().map(|name| Debt { handler: (*name).to_owned(), attempts: 1 }).collect();
+        Notice { remaining: rule.remaining(), at, owed }
+    }
+
+    #[test]
+    fn every_reason_has_its_case() {
+        use Because::{ClockSetBack, CooldownActive, CooldownOver, First, NothingCrossed, Tighter};
+        let soon = Rule::days(30);
+        let expired = Rule::expired();
+        // what it shows | days from the end | the last event | told | why; None for a retry
+        let cases = [
+            ("a healthy certificate is nobody's business", -31.0, None, false, Some(NothingCrossed)),
+            ("the first crossing is told", -30.0, None, true, Some(First)),
+            ("inside the cooldown it is not repeated", -29.1, Some(notice(&soon, at(-30.0), &[])), false, Some(CooldownActive)),
+            ("exactly one cooldown later it is", -29.0, Some(notice(&soon, at(-30.0), &[])), true, Some(CooldownOver)),
+            ("expiry is told inside the cooldown", 0.0, Some(notice(&soon, at(-0.1), &[])), true, Some(Tighter)),
+            ("expiry is repeated like everything else", 0.5, Some(notice(&expired, at(0.0), &[])), false, Some(CooldownActive)),
+            ("a debt is paid inside the cooldown", -29.9, Some(notice(&soon, at(-30.0), &["ops"])), true, None),
+            ("a debt of a rule that is past is not", 0.0, Some(notice(&soon, at(-0.1), &["ops"])), true, Some(Tighter)),
+            ("after a clock that ran ahead it is told", -20.0, Some(notice(&soon, at(700.0), &[])), true, Some(ClockSetBack)),
+            ("a looser rule waits for the cooldown", -20.0, Some(notice(&expired, at(-20.5), &[])), false, Some(CooldownActive)),
+        ];
+        for (what, days, last, told, why) in cases {
+            let rules = [Rule::expired(), Rule::days(30)];
+            let now = at(days);
+            let verdict = decide(&assess(END, &rules, now), last.as_ref(), DAY, now);
+            match (verdict, why) {
+                (Verdict::Notify(_, because), Some(why)) if told => assert_eq!(because, why, "{what}"),
+                (Verdict::Quiet(because), Some(why)) if !told => assert_eq!(because, why, "{what}"),
+                (Verdict::Retry(_), None) => {}
+                (verdict, _) => panic!("{what}: {verdict:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What the plugin knows and decides: values and pure functions, told the time, free of serde, log and the SDK.
+//!
+//! A [`Certificate`] has a [`Usage`] (role and API). [`assess`](assessment::assess) says which [`Rule`] it has crossed at a
+//! time, and [`ledger::decide`] whether that is worth an [`Event`] after what was sent before.
+
+pub mod assessment;
+pub mod certificate;
+pub mod event;
+pub mod ledger;
+pub mod role;
+pub mod rule;
+pub mod text;
+pub mod time;
+
+pub use assessment::Assessment;
+pub use certificate::{CertId, Certificate};
+pub use event::{Event, EventKind};
+pub use role::{Role, Usage};
+pub use rule::Rule;
+pub use time::UnixTime;

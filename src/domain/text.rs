@@ -1,0 +1,40 @@
+//! Text that strangers wrote: certificate names, API ids, header values.
+
+/// The most characters of a stranger's text that are kept.
+pub const LONGEST: usize = 256;
+
+/// `text` without control characters and without the marks that reorder what a reader sees (Unicode bidirectional
+/// formatting), at most [`LONGEST`] characters; the last one of a text that was cut is `…`.
+pub fn harmless(text: &str) -> String {
+    let mut kept = text.chars().filter(|c| !c.is_control() && !reorders(*c));
+    let mut harmless: String = kept.by_ref().take(LONGEST).collect();
+    if kept.next().is_some() {
+        harmless.pop();
+        harmless.push('…');
+    }
+    harmless.trim().to_owned()
+}
+
+/// Line and paragraph separators, bidirectional marks, embeddings, overrides and isolates, and the byte order mark.
+const fn reorders(c: char) -> bool {
+    matches!(c,
+        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_and_reordering_marks_are_dropped() {
+        assert_eq!(harmless("a\r\nb\u{202e}c\u{0}\u{200f}"), "abc");
+    }
+
+    #[test]
+    fn long_text_is_cut_and_says_so() {
+        let cut = harmless(&"x".repeat(10_000));
+        assert_eq!(cut.chars().count(), LONGEST);
+        assert!(cut.ends_with('…'));
+        assert_eq!(harmless(&"x".repeat(LONGEST)).chars().count(), LONGEST);
+    }
+}
