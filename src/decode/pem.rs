@@ -3,7 +3,7 @@
 use std::fmt;
 
 use base64::Engine;
-use base64::engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
@@ -11,9 +11,7 @@ const DASHES: &str = "-----";
 /// Some writers forget the padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(general_purpose::PAD.decode_allow_trailing_bits()),
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 /// What a block claims to be.
@@ -85,7 +83,7 @@ mod tests {
     use super::*;
 
     fn certificate(der: &[u8]) -> String {
-        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", general_purpose::STANDARD.encode(der))
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64.encode(der))
     }
 
     fn ders(text: &str) -> Vec<Result<Vec<u8>, Broken>> {
@@ -107,10 +105,7 @@ mod tests {
     fn indentation_folding_and_text_around_do_not_matter() {
         let indented = certificate(b"one").replace('\n', "\r\n    ");
         let folded = certificate(b"two").replace('\n', " ");
-        assert_eq!(
-            ders(&format!("subject=CN=x\n{indented}\nand{folded}")),
-            [Ok(b"one".to_vec()), Ok(b"two".to_vec())]
-        );
+        assert_eq!(ders(&format!("subject=CN=x\n{indented}\nand{folded}")), [Ok(b"one".to_vec()), Ok(b"two".to_vec())]);
     }
 
     #[test]

@@ -53,7 +53,8 @@ fn first_alternative_name(x509: &X509Certificate<'_>) -> Option<String> {
 }
 
 fn ip_address(bytes: &[u8]) -> Option<String> {
-    let address = <[u8; 4]>::try_from(bytes).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+    let address =
+        <[u8; 4]>::try_from(bytes).map(IpAddr::from).or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
     address.ok().map(|address| address.to_string())
 }
 
@@ -62,7 +63,8 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let bytes = attribute.as_slice();
     match attribute.attr_value().tag() {
         Tag::BmpString => {
-            let units = bytes.chunks_exact(2).map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
+            let units =
+                bytes.chunks_exact(2).map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
             char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
         }
         Tag::T61String => bytes.iter().map(|byte| char::from(*byte)).collect(),

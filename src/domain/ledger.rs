@@ -55,12 +55,7 @@ pub enum Because {
 
 /// Decides by what was sent before and by the event cooldown, called `period` here because a cooldown of zero still
 /// numbers its events by some period.
-pub fn decide<'a>(
-    assessment: &Assessment<'a>,
-    last: Option<&Notice>,
-    period: Duration,
-    now: UnixTime,
-) -> Verdict<'a> {
+pub fn decide<'a>(assessment: &Assessment<'a>, last: Option<&Notice>, period: Duration, now: UnixTime) -> Verdict<'a> {
     let Some(crossing) = assessment.crossed.clone() else {
         return Verdict::Quiet(Because::NothingCrossed);
     };
@@ -110,14 +105,38 @@ mod tests {
         let cases = [
             ("a healthy certificate is nobody's business", -31.0, None, false, Some(NothingCrossed)),
             ("the first crossing is told", -30.0, None, true, Some(First)),
-            ("inside the cooldown it is not repeated", -29.1, Some(notice(&soon, at(-30.0), &[])), false, Some(CooldownActive)),
+            (
+                "inside the cooldown it is not repeated",
+                -29.1,
+                Some(notice(&soon, at(-30.0), &[])),
+                false,
+                Some(CooldownActive),
+            ),
             ("exactly one cooldown later it is", -29.0, Some(notice(&soon, at(-30.0), &[])), true, Some(CooldownOver)),
             ("expiry is told inside the cooldown", 0.0, Some(notice(&soon, at(-0.1), &[])), true, Some(Tighter)),
-            ("expiry is repeated like everything else", 0.5, Some(notice(&expired, at(0.0), &[])), false, Some(CooldownActive)),
+            (
+                "expiry is repeated like everything else",
+                0.5,
+                Some(notice(&expired, at(0.0), &[])),
+                false,
+                Some(CooldownActive),
+            ),
             ("a debt is paid inside the cooldown", -29.9, Some(notice(&soon, at(-30.0), &["ops"])), true, None),
             ("a debt of a rule that is past is not", 0.0, Some(notice(&soon, at(-0.1), &["ops"])), true, Some(Tighter)),
-            ("after a clock that ran ahead it is told", -20.0, Some(notice(&soon, at(700.0), &[])), true, Some(ClockSetBack)),
-            ("a looser rule waits for the cooldown", -20.0, Some(notice(&expired, at(-20.5), &[])), false, Some(CooldownActive)),
+            (
+                "after a clock that ran ahead it is told",
+                -20.0,
+                Some(notice(&soon, at(700.0), &[])),
+                true,
+                Some(ClockSetBack),
+            ),
+            (
+                "a looser rule waits for the cooldown",
+                -20.0,
+                Some(notice(&expired, at(-20.5), &[])),
+                false,
+                Some(CooldownActive),
+            ),
         ];
         for (what, days, last, told, why) in cases {
             let rules = [Rule::expired(), Rule::days(30)];

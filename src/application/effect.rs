@@ -1,0 +1,55 @@
+//! What the monitor wants done.
+
+use std::time::Duration;
+
+use super::metric::Metric;
+
+/// One thing for the host to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a request and hand the answer back as [`Input::Answered`](super::monitor::Input::Answered).
+    Call(Call),
+    /// Write this value under this key of shared data.
+    Store {
+        /// The key.
+        key: String,
+        /// The value.
+        value: Vec<u8>,
+    },
+    /// Set a gauge.
+    Gauge(Metric, u64),
+    /// Add to a counter; zero makes it exist.
+    Count(Metric, u64),
+}
+
+/// Names a call until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+/// A request by HTTP callout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Its name in the answer.
+    pub id: CallId,
+    /// The Envoy cluster that it goes through.
+    pub cluster: String,
+    /// Its headers, pseudo-headers first.
+    pub headers: Vec<(String, String)>,
+    /// Its body, if it has one.
+    pub body: Option<Vec<u8>>,
+    /// How long to wait for the answer.
+    pub timeout: Duration,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The receiver, or Envoy in its place (503 when it cannot connect, 504 when time is up), answered with this status.
+    Status(u16),
+    /// The stream ended without an answer.
+    NoResponse,
+    /// Envoy does not take the call: it has no such cluster.
+    NoCluster,
+    /// Envoy has the cluster, but no host of it that takes a request now.
+    NoHost,
+}

@@ -1,0 +1,164 @@
+//! The metrics and their labels. Envoy cannot delete a metric, so names come from the configuration and closed lists.
+
+use std::fmt::Write;
+
+use crate::domain::{EventKind, Role};
+
+/// The full name of a metric: labels travel in it as Istio does it, and Envoy's `stats_tags` lift them out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Metric(String);
+
+impl Metric {
+    /// The name that the host knows.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// How many certificates are watched in this role.
+    pub fn certificates(role: Role) -> Self {
+        Self::of("certificates", &[("role", role.as_str())])
+    }
+
+    /// The earliest end of a certificate in this role, in Unix time; zero if there is none.
+    pub fn not_after_seconds(role: Role) -> Self {
+        Self::of("not_after_seconds", &[("role", role.as_str())])
+    }
+
+    /// Events made.
+    pub fn events_total(kind: EventKind) -> Self {
+        Self::of("events_total", &[("event", kind.as_str())])
+    }
+
+    /// Tries to deliver, by how they ended.
+    pub fn deliveries_total(webhook: &str, outcome: Outcome) -> Self {
+        Self::of("deliveries_total", &[("webhook", webhook), ("outcome", outcome.as_str())])
+    }
+
+    /// Events that wait for this webhook.
+    pub fn outbox_entries(webhook: &str) -> Self {
+        Self::of("outbox_entries", &[("webhook", webhook)])
+    }
+
+    /// Certificates that observers handed over.
+    pub fn observations_total(role: Role) -> Self {
+        Self::of("observations_total", &[("role", role.as_str())])
+    }
+
+    /// What was given up, and why.
+    pub fn dropped_total(reason: Dropped) -> Self {
+        Self::of("dropped_total", &[("reason", reason.as_str())])
+    }
+
+    /// When the monitor last ticked, in Unix time. It stands still after a trap, when every other metric looks healthy.
+    pub fn last_tick_seconds() -> Self {
+        Self::of("last_tick_seconds", &[])
+    }
+
+    /// Always 1; the label names the document that rules.
+    pub fn config_info(hash: &str) -> Self {
+        Self::of("config_info", &[("hash", hash)])
+    }
+
+    fn of(name: &str, labels: &[(&str, &str)]) -> Self {
+        let mut full = format!("cert_expiry_monitor_{name}");
+        for (key, value) in labels {
+            // Writing to a String cannot fail.
+            let _ = write!(full, ";.;{key}=.={value}");
+        }
+        Self(full)
+    }
+}
+
+/// How a try to deliver ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered with 2xx.
+    Delivered,
+    /// Answered with any other status.
+    Status,
+    /// Not answered.
+    NoResponse,
+    /// Envoy has no cluster of that name.
+    NoCluster,
+    /// The cluster has no host that takes a request.
+    NoHost,
+    /// The request could not be rendered.
+    TemplateError,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] =
+        [Self::Delivered, Self::Status, Self::NoResponse, Self::NoCluster, Self::NoHost, Self::TemplateError];
+
+    /// The word of logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Status => "status",
+            Self::NoResponse => "no_response",
+            Self::NoCluster => "no_cluster",
+            Self::NoHost => "no_host",
+            Self::TemplateError => "template_error",
+        }
+    }
+}
+
+/// Why something was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// The queue held something that is no observation.
+    BadQueueItem,
+    /// An observed certificate cannot be parsed.
+    UnreadableCertificate,
+    /// The inventory takes no more peers.
+    InventoryFull,
+    /// An observed certificate is larger than any real one.
+    OversizedCertificate,
+    /// An observer's waiting room is full because no monitor takes the queue over.
+    NoMonitor,
+    /// A webhook was switched off for want of an environment variable.
+    WebhookDisabled,
+    /// A blob in shared data is not of this release.
+    UnknownBlob,
+}
+
+impl Dropped {
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
+        Self::BadQueueItem,
+        Self::UnreadableCertificate,
+        Self::InventoryFull,
+        Self::OversizedCertificate,
+        Self::NoMonitor,
+        Self::WebhookDisabled,
+        Self::UnknownBlob,
+    ];
+
+    /// The word of logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadQueueItem => "bad_queue_item",
+            Self::UnreadableCertificate => "unreadable_certificate",
+            Self::InventoryFull => "inventory_full",
+            Self::OversizedCertificate => "oversized_certificate",
+            Self::NoMonitor => "no_monitor",
+            Self::WebhookDisabled => "webhook_disabled",
+            Self::UnknownBlob => "unknown_blob",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_travel_in_the_name() {
+        assert_eq!(
+            Metric::deliveries_total("ops", Outcome::Delivered).name(),
+            "cert_expiry_monitor_deliveries_total;.;webhook=.=ops;.;outcome=.=delivered"
+        );
+        assert_eq!(Metric::last_tick_seconds().name(), "cert_expiry_monitor_last_tick_seconds");
+    }
+}

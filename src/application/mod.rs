@@ -1,0 +1,18 @@
+//! The two parts that the plugin plays, as state machines without a clock, a log target or a network of their own.
+//!
+//! [`Observer`](observer::Observer) reads a connection's properties and hands new certificates over as
+//! [`Observation`](observation::Observation)s. [`Monitor`](monitor::Monitor) takes [`Input`](monitor::Input)s and
+//! answers with [`Effect`](effect::Effect)s: it keeps the [`inventory`], checks it in [`rounds`], remembers in the
+//! [`ledger`] what was told, and sends through the [`outbox`].
+
+pub mod effect;
+pub mod inventory;
+pub mod ledger;
+pub mod metric;
+pub mod monitor;
+pub mod observation;
+pub mod observer;
+pub mod outbox;
+mod request;
+pub mod rounds;
+mod seen;

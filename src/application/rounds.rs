@@ -1,0 +1,89 @@
+//! Periodic checks, spread over ticks so that none of them holds the proxy's main thread up.
+
+use std::time::Duration;
+
+use crate::domain::{CertId, UnixTime};
+
+/// The first check comes this long after the configuration was accepted.
+pub const FIRST_CHECK: Duration = Duration::from_secs(1);
+
+/// One pass over all certificates.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// When it was due. Cooldowns count from here and not from the tick that was a few milliseconds late: otherwise a
+    /// day of rounds would drift into a day and an hour.
+    pub due: UnixTime,
+    /// The last certificate that was looked at.
+    pub cursor: Option<CertId>,
+    /// How many were checked so far.
+    pub checked: u64,
+}
+
+/// When rounds are due.
+#[derive(Debug)]
+pub struct Rounds {
+    interval: Duration,
+    next: UnixTime,
+    /// The round that is going on.
+    pub current: Option<Round>,
+}
+
+impl Rounds {
+    /// Rounds every `interval` after the first; zero: no other one.
+    pub fn new(interval: Duration, configured: UnixTime) -> Self {
+        Self { interval, next: configured.after(FIRST_CHECK), current: None }
+    }
+
+    /// Begins the round that is due, unless one is still going on.
+    pub fn begin(&mut self, now: UnixTime) {
+        if self.current.is_some() || self.next > now {
+            return;
+        }
+        // After a long pause the rounds that were missed are one.
+        let missed = now.since(self.next).unwrap_or_default().as_millis().checked_div(self.interval.as_millis());
+        let skipped = u32::try_from(missed.unwrap_or_default()).unwrap_or(u32::MAX);
+        let due = self.next.after(self.interval.saturating_mul(skipped));
+        self.next = if self.interval.is_zero() { UnixTime::NEVER } else { due.after(self.interval) };
+        self.current = Some(Round { due, cursor: None, checked: 0 });
+    }
+
+    /// When the next round is due.
+    pub const fn next(&self) -> UnixTime {
+        self.next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: UnixTime = UnixTime::from_secs(1_000);
+
+    fn due(rounds: &mut Rounds, now: UnixTime) -> Option<i64> {
+        rounds.begin(now);
+        rounds.current.take().map(|round| round.due.millis() - START.millis())
+    }
+
+    #[test]
+    fn late_ticks_do_not_make_rounds_drift() {
+        let mut rounds = Rounds::new(Duration::from_secs(10), START);
+        assert_eq!(due(&mut rounds, START.after(Duration::from_millis(999))), None);
+        assert_eq!(due(&mut rounds, START.after(Duration::from_millis(1_003))), Some(1_000));
+        assert_eq!(due(&mut rounds, START.after(Duration::from_millis(10_999))), None);
+        assert_eq!(due(&mut rounds, START.after(Duration::from_millis(11_009))), Some(11_000));
+    }
+
+    #[test]
+    fn missed_rounds_are_one() {
+        let mut rounds = Rounds::new(Duration::from_secs(10), START);
+        assert_eq!(due(&mut rounds, START.after(Duration::from_secs(35))), Some(31_000));
+        assert_eq!(rounds.next(), START.after(Duration::from_secs(41)));
+    }
+
+    #[test]
+    fn without_an_interval_there_is_only_the_first() {
+        let mut rounds = Rounds::new(Duration::ZERO, START);
+        assert_eq!(due(&mut rounds, START.after(Duration::from_secs(5))), Some(1_000));
+        assert_eq!(rounds.next(), UnixTime::NEVER);
+    }
+}

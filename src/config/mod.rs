@@ -1,0 +1,156 @@
+//! Plugin configuration → [`Config`], or every problem of it at once.
+//!
+//! [`document`] turns what Envoy hands over into one JSON value, [`reader`] walks it and remembers paths and problems;
+//! each other file reads one section. [`tyk`] reads Tyk's own forms into the same [`Handler`]s as [`webhook`].
+
+mod certificates;
+mod document;
+mod expiry;
+mod findings;
+mod observe;
+mod reader;
+mod tyk;
+mod url;
+mod webhook;
+
+use std::rc::Rc;
+
+pub use certificates::Configured;
+pub use expiry::Expiry;
+pub use findings::Problem;
+pub use observe::{ApiId, Observe};
+pub use url::Url;
+pub use webhook::{Action, Handler, Method, Webhook};
+
+use findings::Findings;
+use reader::{Node, Object};
+
+use crate::render::Template;
+
+/// What an instance of the plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Checks, remembers and notifies.
+    Monitor,
+    /// Stands ready to become the monitor and observes nothing.
+    Standby,
+    /// Reads certificates of connections and hands them over; never stands.
+    Observer,
+    /// Observes, and stands where nobody else does.
+    Auto,
+}
+
+impl Mode {
+    const WORDS: [(&str, Self); 4] =
+        [("monitor", Self::Monitor), ("standby", Self::Standby), ("observer", Self::Observer), ("auto", Self::Auto)];
+
+    /// The mode that the word in `vm_config.configuration` asks for. Any word that is none is [`Mode::Auto`].
+    pub fn of_word(word: &str) -> Self {
+        Self::WORDS.into_iter().find(|(name, _)| *name == word).map_or(Self::Auto, |(_, mode)| mode)
+    }
+}
+
+/// A valid document.
+#[derive(Debug)]
+pub struct Config {
+    /// Overrides the word in `vm_config.configuration`.
+    pub mode: Option<Mode>,
+    /// The first 8 hex digits of the document's SHA-256, without `observe` and `mode`; the same for JSON and Struct.
+    pub hash: String,
+    /// Thresholds, cooldowns and the interval.
+    pub expiry: Expiry,
+    /// The certificates of `certificates[]`.
+    pub certificates: Vec<Configured>,
+    /// What observers do.
+    pub observe: Observe,
+    /// Who is told: webhooks and log lines, in the order of the document.
+    pub handlers: Vec<Handler>,
+    /// What a valid document may still be warned about.
+    pub warnings: Vec<String>,
+    /// Whether a missing environment variable refuses the document.
+    strict_env: bool,
+}
+
+impl Config {
+    /// Reads a plugin configuration: JSON text, a serialized `google.protobuf.Struct`, or nothing at all, which is all
+    /// defaults. Environment variables are not looked at; see [`Config::resolve`].
+    ///
+    /// # Errors
+    /// Every problem of the document, each with its path.
+    pub fn load(bytes: &[u8]) -> Result<Self, Vec<Problem>> {
+        let findings = Findings::default();
+        let document = document::parse(bytes).map_err(|message| vec![Problem::of_document(message)])?;
+        let config = Node::root(&document, &findings).object(&KEYS).and_then(|root| read(&root, &findings));
+        let hash = document::hash(&document);
+        match (config, findings.into_parts()) {
+            (Some(config), (problems, warnings)) if problems.is_empty() => Ok(Self { hash, warnings, ..config }),
+            (_, (problems, _)) => Err(problems),
+        }
+    }
+
+    /// Looks up the `${NAME}`s of headers and switches off the webhooks that miss one; returns one line for each of
+    /// them.
+    ///
+    /// # Errors
+    /// With `strict_env`, the missing variables are problems.
+    pub fn resolve(&mut self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>, Vec<Problem>> {
+        let mut lines = Vec::new();
+        for handler in self.handlers.iter_mut().filter(|handler| handler.enabled) {
+            let missing = handler.resolve(environment);
+            if let Some(name) = missing.first() {
+                handler.missing_variable = true;
+                lines.push(format!(
+                    "webhook {:?} is disabled: environment variable {name} is not set; name it in \
+                     vm_config.environment_variables.host_env_keys and set it for Envoy",
+                    handler.name
+                ));
+            }
+        }
+        if self.strict_env && !lines.is_empty() {
+            return Err(lines.into_iter().map(Problem::of_document).collect());
+        }
+        Ok(lines)
+    }
+}
+
+const KEYS: [&str; 12] = [
+    "certificate_expiry_monitor",
+    "certificates",
+    "observe",
+    "webhooks",
+    "require_https",
+    "strict_env",
+    "mode",
+    "security",
+    "event_handlers",
+    "eventHandlers",
+    "templates",
+    "target_clusters",
+];
+
+fn read(root: &Object<'_>, findings: &Findings) -> Option<Config> {
+    let require_https = root.get("require_https").and_then(|node| node.boolean()).unwrap_or(false);
+    let default_template = match Template::compile(include_str!("../../templates/default_webhook.json")) {
+        Ok(template) => Rc::new(template),
+        Err(error) => {
+            findings.problem(Problem::of_document(format!("the built-in template is broken: {error}")));
+            return None;
+        }
+    };
+    let mut handlers = webhook::read(root, &default_template, require_https, findings);
+    handlers.extend(tyk::read_handlers(root, &default_template, require_https, findings));
+    webhook::refuse_equal_names(&handlers, findings);
+    if !handlers.iter().any(|handler| handler.enabled && matches!(handler.action, Action::Webhook(_))) {
+        findings.warning("no webhook is configured: events go to the log only".to_owned());
+    }
+    Some(Config {
+        mode: root.get("mode").and_then(|node| node.word(&Mode::WORDS)),
+        hash: String::new(),
+        expiry: expiry::read(root),
+        certificates: certificates::read(root, findings),
+        observe: observe::read(root),
+        handlers,
+        warnings: Vec::new(),
+        strict_env: root.get("strict_env").and_then(|node| node.boolean()).unwrap_or(false),
+    })
+}

@@ -1,0 +1,161 @@
+//! Typed access to a JSON document. A wrong value is reported with its path and what is allowed, and read as absent.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value};
+
+use super::findings::{Findings, Problem};
+use crate::domain::text::harmless;
+
+/// One value and where it stands.
+#[derive(Clone)]
+pub(super) struct Node<'a> {
+    path: String,
+    value: &'a Value,
+    findings: &'a Findings,
+}
+
+/// An object whose keys have been checked.
+pub(super) struct Object<'a> {
+    path: String,
+    map: &'a Map<String, Value>,
+    findings: &'a Findings,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn root(value: &'a Value, findings: &'a Findings) -> Self {
+        Self { path: String::new(), value, findings }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Reports a problem of this value without showing it.
+    pub(super) fn refuse(&self, message: impl fmt::Display) {
+        self.findings.problem(Problem::at(&self.path, message.to_string()));
+    }
+
+    /// Reports this value as not allowed, and shows it.
+    pub(super) fn refuse_value(&self, expected: impl fmt::Display) {
+        let shown: String = harmless(&self.value.to_string()).chars().take(80).collect();
+        self.refuse(format!("{shown} is not allowed; expected {expected}"));
+    }
+
+    pub(super) fn warn(&self, message: impl fmt::Display) {
+        self.findings.warning(format!("{}: {message}", self.path));
+    }
+
+    /// An object with no keys but `known`.
+    pub(super) fn object(&self, known: &[&str]) -> Option<Object<'a>> {
+        let object = self.any_object()?;
+        for key in object.map.keys().filter(|key| !known.contains(&key.as_str())) {
+            let problem = format!("unknown key; {}", suggestion(key, known));
+            self.findings.problem(Problem::at(&join(&self.path, key), problem));
+        }
+        Some(object)
+    }
+
+    /// An object whose keys are names that the user chose.
+    pub(super) fn any_object(&self) -> Option<Object<'a>> {
+        match self.value {
+            Value::Object(map) => Some(Object { path: self.path.clone(), map, findings: self.findings }),
+            _ => self.wrong("an object"),
+        }
+    }
+
+    pub(super) fn list(&self) -> Option<Vec<Self>> {
+        let Value::Array(values) = self.value else { return self.wrong("a list") };
+        let item = |(index, value)| Self { path: format!("{}[{index}]", self.path), value, findings: self.findings };
+        Some(values.iter().enumerate().map(item).collect())
+    }
+
+    pub(super) fn text(&self) -> Option<&'a str> {
+        self.value.as_str().or_else(|| self.wrong("a string"))
+    }
+
+    /// Like [`Node::text`], for values that nobody may see.
+    pub(super) fn secret_text(&self) -> Option<&'a str> {
+        self.value.as_str().or_else(|| {
+            self.refuse("expected a string");
+            None
+        })
+    }
+
+    pub(super) fn non_empty_text(&self) -> Option<&'a str> {
+        self.text()
+            .and_then(|text| if text.trim().is_empty() { self.wrong("a string that is not empty") } else { Some(text) })
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.value.is_string()
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        self.value.is_array()
+    }
+
+    pub(super) fn boolean(&self) -> Option<bool> {
+        self.value.as_bool().or_else(|| self.wrong("true or false"))
+    }
+
+    pub(super) fn integer(&self, allowed: RangeInclusive<u32>) -> Option<u32> {
+        let number = self.value.as_u64().and_then(|number| u32::try_from(number).ok());
+        number
+            .filter(|number| allowed.contains(number))
+            .or_else(|| self.wrong(format!("an integer from {} to {}", allowed.start(), allowed.end())))
+    }
+
+    /// One of a list of words.
+    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let found = self.value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
+        found.map(|(_, meaning)| *meaning).or_else(|| {
+            let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.wrong(format!("one of {}", list.join(", ")))
+        })
+    }
+
+    fn wrong<T>(&self, expected: impl fmt::Display) -> Option<T> {
+        self.refuse_value(expected);
+        None
+    }
+}
+
+impl<'a> Object<'a> {
+    /// The value of `key`; `null` counts as absent.
+    pub(super) fn get(&self, key: &str) -> Option<Node<'a>> {
+        let value = self.map.get(key).filter(|value| !value.is_null())?;
+        Some(Node { path: join(&self.path, key), value, findings: self.findings })
+    }
+
+    /// The value of `key`, which must be there.
+    pub(super) fn require(&self, key: &str) -> Option<Node<'a>> {
+        let node = self.get(key);
+        if node.is_none() {
+            self.findings.problem(Problem::at(&join(&self.path, key), "missing; this key is required".to_owned()));
+        }
+        node
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Node<'a>)> + '_ {
+        self.map
+            .iter()
+            .map(|(key, value)| (key.as_str(), Node { path: join(&self.path, key), value, findings: self.findings }))
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    let key = harmless(key);
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
+
+fn suggestion(key: &str, known: &[&str]) -> String {
+    const NEAR: f64 = 0.6;
+    let similarity = |known: &&str| strsim::normalized_damerau_levenshtein(key, known);
+    let nearest = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    match nearest.filter(|nearest| similarity(nearest) >= NEAR) {
+        Some(nearest) => format!("did you mean {nearest:?}?"),
+        None => format!("the keys here are {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,99 @@
+//! The observer on the data path: an HTTP filter that always lets the stream go on.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::calls::{self, Queue};
+use super::metrics::Metrics;
+use crate::application::metric::Metric;
+use crate::application::observation::QUEUE;
+use crate::application::observer::{Observer, Proxy, Stream};
+use crate::domain::UnixTime;
+
+/// The observer of a root context, shared with its streams.
+#[derive(Debug)]
+pub(super) struct SharedObserver {
+    observer: RefCell<Observer>,
+    host: Host,
+}
+
+#[derive(Debug, Default)]
+struct Host {
+    queue: Cell<Option<Queue>>,
+    metrics: RefCell<Metrics>,
+}
+
+impl Proxy for Host {
+    fn property(&self, path: &str) -> Option<Vec<u8>> {
+        calls::property(path)
+    }
+
+    fn hand_over(&self, item: &[u8]) -> bool {
+        // The queue is there once a monitor has registered it, which may be after the first requests.
+        let queue = self.queue.get().or_else(|| calls::resolve_queue(QUEUE));
+        let handed_over = queue.is_some_and(|queue| calls::enqueue(queue, item));
+        // One that takes nothing any more is looked up again.
+        self.queue.set(queue.filter(|_| handed_over));
+        handed_over
+    }
+
+    fn count(&self, metric: &Metric) {
+        if let Ok(mut metrics) = self.metrics.try_borrow_mut() {
+            metrics.add(metric.clone(), 1);
+        }
+    }
+}
+
+impl SharedObserver {
+    pub(super) fn new(observer: Observer) -> Rc<Self> {
+        Rc::new(Self { observer: RefCell::new(observer), host: Host::default() })
+    }
+
+    /// Passes the time on; whether something still waits for a monitor.
+    pub(super) fn on_tick(&self, now: UnixTime) -> bool {
+        // The host calls one callback after the other, so the observer is never in use twice; if it ever were, this tick
+        // would be lost and nothing else.
+        self.observer.try_borrow_mut().is_ok_and(|mut observer| {
+            observer.on_tick(&self.host, now);
+            observer.is_waiting()
+        })
+    }
+}
+
+/// One request and its response.
+pub(super) struct ObservedStream {
+    observer: Option<Rc<SharedObserver>>,
+    stream: Stream,
+}
+
+impl ObservedStream {
+    /// A stream of an instance that observes, or of one that does not and lets it pass.
+    pub(super) fn new(observer: Option<Rc<SharedObserver>>) -> Self {
+        Self { observer, stream: Stream::default() }
+    }
+}
+
+impl Context for ObservedStream {}
+
+impl HttpContext for ObservedStream {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        if let Some(shared) = &self.observer
+            && let Ok(mut observer) = shared.observer.try_borrow_mut()
+        {
+            observer.on_request(&mut self.stream, &shared.host);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let Some(shared) = &self.observer
+            && let Ok(mut observer) = shared.observer.try_borrow_mut()
+        {
+            observer.on_response(&mut self.stream, &shared.host);
+        }
+        Action::Continue
+    }
+}

@@ -1,0 +1,135 @@
+//! Header values: text, event fields and secrets.
+
+use std::fmt;
+
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+
+use super::template::{Template, TemplateError};
+use crate::domain::Event;
+
+/// The longest header value that is sent, in bytes.
+const LONGEST: usize = 1_024;
+
+/// A header value with its `${NAME}` still open. `{{ field }}` in it is an event's field.
+#[derive(Debug)]
+pub struct HeaderTemplate(Vec<Part>);
+
+enum Part {
+    Text(Template),
+    /// The name of an environment variable, and its value once resolved.
+    Variable(String, Option<String>),
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(_) => f.write_str("Text"),
+            Self::Variable(name, _) => write!(f, "${{{name}}}"),
+        }
+    }
+}
+
+impl HeaderTemplate {
+    /// Compiles a header value. The parts between `${NAME}`s are templates of their own, so that neither a certificate's
+    /// text can ask for a secret nor a secret be taken for a template.
+    pub fn compile(source: &str) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        let mut rest = source;
+        while let Some((text, name, after)) = split_variable(rest) {
+            parts.push(Part::Text(Template::compile(text)?));
+            parts.push(Part::Variable(name.to_owned(), None));
+            rest = after;
+        }
+        parts.push(Part::Text(Template::compile(rest)?));
+        Ok(Self(parts))
+    }
+
+    /// Looks the variables up; returns the names of those that are missing.
+    pub fn resolve(&mut self, environment: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+        let mut missing = Vec::new();
+        for part in &mut self.0 {
+            if let Part::Variable(name, value) = part {
+                *value = environment(name);
+                if value.is_none() {
+                    missing.push(name.clone());
+                }
+            }
+        }
+        missing
+    }
+
+    /// The value to send about `event`: visible ASCII and spaces, everything else percent-encoded, at most 1 KB. Envoy
+    /// answers any other value with a 503 of its own, which looks like a dead receiver.
+    pub fn render(&self, event: &Event) -> Result<String, TemplateError> {
+        let mut value = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(template) => value.push_str(&template.text(event)?),
+                Part::Variable(_, secret) => value.push_str(secret.as_deref().unwrap_or_default()),
+            }
+        }
+        Ok(clean(&value))
+    }
+}
+
+/// The text before the first `${NAME}`, the name, and what follows.
+fn split_variable(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once("${")?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+fn clean(value: &str) -> String {
+    let mut clean = utf8_percent_encode(value.trim(), CONTROLS).to_string();
+    if clean.len() > LONGEST {
+        clean.truncate(LONGEST);
+        // An escape is kept whole or not at all.
+        if let Some(escape) = clean.rfind('%').filter(|start| start.saturating_add(3) > LONGEST) {
+            clean.truncate(escape);
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::fields::samples;
+
+    fn rendered(source: &str, name: &str) -> String {
+        let mut event = samples().remove(0);
+        event.certificate.name = name.to_owned();
+        let mut header = HeaderTemplate::compile(source).unwrap();
+        header.resolve(&|variable| (variable == "TOKEN").then(|| "s3cret{{ event }}".to_owned()));
+        header.render(&event).unwrap()
+    }
+
+    #[test]
+    fn fields_and_secrets_are_filled_in() {
+        assert_eq!(rendered("{{ event }}", ""), "CertificateExpiringSoon");
+        assert_eq!(rendered("Bearer ${TOKEN}", ""), "Bearer s3cret{{ event }}");
+        assert_eq!(rendered("plain", ""), "plain");
+    }
+
+    #[test]
+    fn a_certificate_cannot_ask_for_a_secret_or_break_the_line() {
+        assert_eq!(rendered("{{ cert_name }}", "${TOKEN}"), "${TOKEN}");
+        assert_eq!(rendered("{{ cert_name }}", "a\r\nX-Evil: 1"), "a%0D%0AX-Evil: 1");
+        assert_eq!(rendered("{{ cert_name }}", "é"), "%C3%A9");
+    }
+
+    #[test]
+    fn a_value_is_cut_at_a_kilobyte_and_never_within_an_escape() {
+        assert_eq!(rendered("{{ cert_name }}", &"x".repeat(2_000)).len(), LONGEST);
+        let escaped = rendered("{{ cert_name }}", &format!("x{}", "é".repeat(2_000)));
+        assert!(escaped.len() <= LONGEST && (escaped.len() - 1) % 3 == 0, "{}", escaped.len());
+    }
+
+    #[test]
+    fn missing_variables_are_named_and_no_value_is_printed() {
+        let mut header = HeaderTemplate::compile("${A}${TOKEN}${B}").unwrap();
+        let missing = header.resolve(&|name| (name == "TOKEN").then(|| "s3cret".to_owned()));
+        assert_eq!(missing, ["A", "B"]);
+        assert!(!format!("{header:?}").contains("s3cret"));
+    }
+}

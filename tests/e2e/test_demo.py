@@ -1,0 +1,77 @@
+"""The demo and the files of docker-compose.yml, which newcomers meet first."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab import REPOSITORY, release
+from lab.config import SHIPPED
+from lab.envoy import validate
+from lab.scene import PLUGIN
+
+COMPOSE = REPOSITORY / "docker-compose.yml"
+
+
+def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "lab.demo", *arguments]
+    variables = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests"), **environment}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120)
+
+
+def test_the_demo_shows_every_role_and_ends_by_itself() -> None:
+    result = demo()
+    assert result.returncode == 0, result.stdout + result.stderr
+    for role in ("server", "ca", "client", "upstream"):
+        assert f'"cert_role": "{role}"' in result.stdout
+
+
+def test_a_demo_that_fails_says_what_is_missing_and_shows_the_log(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.wasm"
+    broken.write_bytes(b"\0asm\1\0\0\0")
+    result = demo(PLUGIN=str(broken))
+    assert result.returncode != 0
+    assert "no event: server certificate localhost" in result.stderr
+    assert "[critical]" in result.stderr
+
+
+def test_the_files_for_compose_are_the_shipped_configuration_with_certificates_in_it(tmp_path: Path) -> None:
+    assert demo("--files", str(tmp_path)).returncode == 0
+    text = (tmp_path / "envoy.yaml").read_text()
+    assert [line for line in SHIPPED.read_text().splitlines() if line not in text.splitlines()] == [
+        "          certificates: []"
+    ]
+
+    (tmp_path / "cert_expiry_monitor.wasm").symlink_to(PLUGIN)
+    status, said = validate(release.envoy_binary(), tmp_path / "envoy.yaml")
+    assert status == 0, said
+
+
+def test_compose_mounts_what_there_is_and_names_what_envoy_looks_for() -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    clusters = yaml.safe_load(SHIPPED.read_text())["static_resources"]["clusters"]
+    for cluster in clusters:
+        [locality] = cluster["load_assignment"]["endpoints"]
+        [endpoint] = locality["lb_endpoints"]
+        assert endpoint["endpoint"]["address"]["socket_address"]["address"] in services
+    sources = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])}
+    made = ("./target/", "./dist/")
+    assert [source for source in sources if not source.startswith(made) and not (REPOSITORY / source).exists()] == []
+
+
+def test_docker_compose_config_accepts_the_file() -> None:
+    if not has_compose():
+        pytest.skip("docker compose is not here: nothing has checked docker-compose.yml against its own rules")
+    command = ["docker", "compose", "-f", str(COMPOSE), "config", "--quiet"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def has_compose() -> bool:
+    try:
+        return subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False

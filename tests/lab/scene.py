@@ -1,0 +1,121 @@
+"""Envoy and everybody it talks to, with certificates for all of them."""
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lab import REPOSITORY, release
+from lab.certificates import Authority, Identity
+from lab.client import Client
+from lab.config import Configuration
+from lab.envoy import Envoy, validate
+from lab.receiver import Receiver
+from lab.upstream import Upstream
+
+PLUGIN = REPOSITORY / "dist" / "cert_expiry_monitor.wasm"
+
+
+class Cast:
+    """Who shows a certificate to whom: all of them good for three days, from an authority that is as well."""
+
+    def __init__(self) -> None:
+        self.authority = Authority.named("Test CA")
+        self.server = self.authority.issue("localhost", sans=["localhost"])
+        self.client = self.authority.issue("Test Client")
+        self.upstream_client = self.authority.issue("Upstream Service")
+        self.upstream = self.authority.issue("orders.internal", sans=["orders.internal"])
+
+    def write(self, directory: Path) -> None:
+        """Write the files that the configuration names."""
+        self.authority.write(directory, "ca")
+        self.server.write(directory, "server")
+        self.client.write(directory, "client")
+        self.upstream_client.write(directory, "upstream-client")
+        self.upstream.write(directory, "upstream")
+
+    def entries(self) -> list[dict[str, Any]]:
+        """`certificates` for what no connection shows."""
+        return [
+            {"role": "server", "pem": self.server.pem},
+            {"role": "ca", "pem": self.authority.pem},
+            {"role": "upstream", "pem": self.upstream_client.pem, "api_id": "orders-api"},
+        ]
+
+
+class Scene:
+    """Change `cast` and `configuration` as you like, then `start`; leaving the scene ends everything."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.cast = Cast()
+        self.configuration = Configuration()
+        self.plugin["observe"] = {"flush_seconds": 1}
+        self.envoy: Envoy | None = None
+        self._running = ExitStack()
+        self.receiver = self._running.enter_context(Receiver())
+        self.configuration.place("webhook_receiver", self.receiver.port)
+
+    @property
+    def plugin(self) -> dict[str, Any]:
+        return self.configuration.plugin
+
+    @property
+    def monitor(self) -> dict[str, Any]:
+        """The four keys that say when to check and when to tell."""
+        return self.plugin["certificate_expiry_monitor"]
+
+    @property
+    def webhook(self) -> dict[str, Any]:
+        """The one webhook that is configured unless a test wants others."""
+        [webhook] = self.plugin["webhooks"]
+        return webhook
+
+    def watch(self, role: str, identity: Identity | str, **more: object) -> None:
+        """Have the plugin watch a certificate, or whatever PEM it is given."""
+        pem = identity if isinstance(identity, str) else identity.pem
+        self.plugin["certificates"].append({"role": role, "pem": pem, **more})
+
+    def start(
+        self, version: str | None = None, concurrency: int = 1, environment: Mapping[str, str] | None = None
+    ) -> Envoy:
+        self.launch(version, concurrency, environment).wait_ready()
+        return self.envoy
+
+    def launch(
+        self, version: str | None = None, concurrency: int = 1, environment: Mapping[str, str] | None = None
+    ) -> Envoy:
+        """Start Envoy and do not wait for it: it may have good reason not to come up."""
+        upstream = self._running.enter_context(Upstream(self.cast.upstream, self.cast.authority))
+        self.configuration.place("orders", upstream.port)
+        self.envoy = Envoy(release.envoy_binary(version), self._write(), concurrency, environment)
+        self._running.callback(self.envoy.stop)
+        return self.envoy
+
+    def validate(self) -> tuple[int, str]:
+        return validate(release.envoy_binary(), self._write())
+
+    def client(self, identity: Identity | None = None, listener: str = "ingress") -> Client:
+        """A client over mutual TLS; with the certificate of the cast unless it brings its own."""
+        return Client(self.envoy.port(listener), self.cast.authority, identity or self.cast.client)
+
+    def _write(self) -> Path:
+        self.cast.write(self.directory / "certs")
+        plugin = self.directory / "cert_expiry_monitor.wasm"
+        plugin.unlink(missing_ok=True)
+        plugin.symlink_to(os.environ.get("PLUGIN", PLUGIN))
+        path = self.directory / "envoy.yaml"
+        self.configuration.write(path)
+        return path
+
+    def __enter__(self) -> "Scene":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error and self.envoy:
+            error.add_note(f"the end of Envoy's log:\n{self.envoy.tail()}")
+        self._running.close()
