@@ -82,10 +82,10 @@ impl Inventory {
         }
     }
 
-    /// Up to `limit` certificates behind `cursor`, in the order of their ids.
-    pub fn behind(&self, cursor: Option<CertId>, limit: usize) -> Vec<CertId> {
+    /// The certificate behind `cursor`, in the order of their ids.
+    pub fn next_behind(&self, cursor: Option<CertId>) -> Option<CertId> {
         let from = cursor.map_or(Bound::Unbounded, Bound::Excluded);
-        self.watched.range((from, Bound::Unbounded)).take(limit).map(|(id, _)| *id).collect()
+        self.watched.range((from, Bound::Unbounded)).next().map(|(id, _)| *id)
     }
 
     /// Has the certificate handed out by [`Inventory::due`] at `at`.

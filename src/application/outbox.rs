@@ -1,9 +1,9 @@
 //! Events on their way to webhooks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::effect::CallId;
-use crate::domain::{CertId, Event, UnixTime, Usage};
+use crate::domain::{Event, UnixTime};
 
 /// Requests to one webhook that may wait for their answers at the same time.
 const MOST_IN_FLIGHT: usize = 4;
@@ -24,52 +24,110 @@ pub struct Entry {
 /// All entries. A webhook that does not answer delays no other one.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    waiting: BTreeMap<usize, VecDeque<Entry>>,
-    in_flight: BTreeMap<CallId, Entry>,
+    /// One lane for each handler.
+    lanes: Vec<Lane>,
     last_call: u64,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<Entry>,
+    in_flight: Vec<(CallId, Entry)>,
+}
+
+impl Lane {
+    fn is_ready(&self) -> bool {
+        !self.waiting.is_empty() && self.in_flight.len() < MOST_IN_FLIGHT
+    }
 }
 
 impl Outbox {
     /// Adds an event, in place of an older one about the same that still waits for the same webhook.
     pub fn push(&mut self, entry: Entry) {
-        let about = |entry: &Entry| -> (CertId, Usage) { (entry.event.certificate.id, entry.event.usage.clone()) };
-        let waiting = self.waiting.entry(entry.handler).or_default();
-        // Only a webhook that is far behind can have one.
-        if waiting.len() >= MOST_IN_FLIGHT {
-            waiting.retain(|older| about(older) != about(&entry));
+        if self.lanes.len() <= entry.handler {
+            self.lanes.resize_with(entry.handler.saturating_add(1), Lane::default);
         }
-        waiting.push_back(entry);
+        let Some(lane) = self.lanes.get_mut(entry.handler) else { return };
+        let is_about_the_same = |older: &Entry| {
+            older.event.certificate.id == entry.event.certificate.id && older.event.usage == entry.event.usage
+        };
+        // Only a webhook that is a whole cooldown behind has a predecessor waiting; to the others this costs nothing.
+        if lane.waiting.front().is_some_and(|oldest| oldest.noticed_at < entry.noticed_at) {
+            lane.waiting.retain(|older| !is_about_the_same(older));
+        }
+        lane.waiting.push_back(entry);
     }
 
     /// Takes the next entry that may be sent now, with the name of its call.
     pub fn take(&mut self) -> Option<(CallId, Entry)> {
-        let in_flight = &self.in_flight;
-        let is_free =
-            |handler: usize| in_flight.values().filter(|entry| entry.handler == handler).count() < MOST_IN_FLIGHT;
-        let waiting = self.waiting.iter_mut().find(|(handler, waiting)| !waiting.is_empty() && is_free(**handler));
-        let entry = waiting.and_then(|(_, waiting)| waiting.pop_front())?;
+        let lane = self.lanes.iter_mut().find(|lane| lane.is_ready())?;
+        let entry = lane.waiting.pop_front()?;
         self.last_call = self.last_call.wrapping_add(1);
         let id = CallId(self.last_call);
-        self.in_flight.insert(id, entry.clone());
+        lane.in_flight.push((id, entry.clone()));
         Some((id, entry))
     }
 
     /// Takes the entry of a call that was answered.
     pub fn answered(&mut self, id: CallId) -> Option<Entry> {
-        self.in_flight.remove(&id)
+        self.lanes.iter_mut().find_map(|lane| {
+            let index = lane.in_flight.iter().position(|(call, _)| *call == id)?;
+            Some(lane.in_flight.swap_remove(index).1)
+        })
     }
 
     /// How many entries wait for a webhook or its answer.
     pub fn len_of(&self, handler: usize) -> usize {
-        let waiting = self.waiting.get(&handler).map_or(0, VecDeque::len);
-        waiting.saturating_add(self.in_flight.values().filter(|entry| entry.handler == handler).count())
+        self.lanes.get(handler).map_or(0, |lane| lane.waiting.len().saturating_add(lane.in_flight.len()))
     }
 
     /// Whether [`Outbox::take`] has something to give.
     pub fn is_ready(&self) -> bool {
-        self.waiting.iter().any(|(handler, waiting)| {
-            !waiting.is_empty()
-                && self.in_flight.values().filter(|entry| entry.handler == *handler).count() < MOST_IN_FLIGHT
-        })
+        self.lanes.iter().any(Lane::is_ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::fields::samples;
+
+    fn entry(handler: usize, name: &str, noticed_at: i64) -> Entry {
+        let mut event = samples().remove(0);
+        event.certificate.id = crate::domain::CertId::of_der(name.as_bytes());
+        Entry { event, handler, attempt: 1, noticed_at: UnixTime::from_secs(noticed_at) }
+    }
+
+    #[test]
+    fn a_webhook_that_does_not_answer_delays_no_other_one() {
+        let mut outbox = Outbox::default();
+        for number in 0..10 {
+            outbox.push(entry(0, &number.to_string(), 1));
+        }
+        outbox.push(entry(1, "other", 1));
+        let sent: Vec<_> = std::iter::from_fn(|| outbox.take()).map(|(_, entry)| entry.handler).collect();
+        assert_eq!(sent, [0, 0, 0, 0, 1]);
+        assert!(!outbox.is_ready());
+        assert_eq!((outbox.len_of(0), outbox.len_of(1), outbox.len_of(7)), (10, 1, 0));
+    }
+
+    #[test]
+    fn an_answer_makes_room_for_the_next_in_order() {
+        let mut outbox = Outbox::default();
+        (0..5).for_each(|number| outbox.push(entry(0, &number.to_string(), 1)));
+        let calls: Vec<_> = std::iter::from_fn(|| outbox.take()).collect();
+        assert_eq!(outbox.answered(calls[2].0).as_ref(), Some(&calls[2].1));
+        assert_eq!(outbox.answered(calls[2].0), None, "an answer counts once");
+        assert_eq!(outbox.take().unwrap().1, entry(0, "4", 1));
+    }
+
+    #[test]
+    fn a_newer_event_replaces_one_about_the_same_that_still_waits() {
+        let mut outbox = Outbox::default();
+        for (name, noticed_at) in [("a", 1), ("b", 1), ("a", 2)] {
+            outbox.push(entry(0, name, noticed_at));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| outbox.take()).map(|(_, entry)| entry).collect();
+        assert_eq!(order, [entry(0, "b", 1), entry(0, "a", 2)]);
     }
 }

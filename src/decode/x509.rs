@@ -71,3 +71,63 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::pem::blocks;
+
+    /// The certificate in `tests/data/<name>.pem`, and what OpenSSL's library said of it when it was made.
+    fn stored(name: &str) -> (Certificate, serde_json::Value) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+        let pem = std::fs::read_to_string(format!("{folder}/{name}.pem")).unwrap();
+        let facts = std::fs::read_to_string(format!("{folder}/certificates.json")).unwrap();
+        let der = blocks(&pem).remove(0).der.unwrap();
+        (certificate(&der).unwrap(), serde_json::from_str::<serde_json::Value>(&facts).unwrap()[name].take())
+    }
+
+    #[test]
+    fn id_and_end_are_what_others_say() {
+        for name in ["ca", "localhost", "client", "quotes", "nameless", "no-end"] {
+            let (certificate, facts) = stored(name);
+            assert_eq!(facts["sha256"], certificate.id.to_string(), "{name}");
+            assert_eq!(facts["ends"], certificate.not_after.secs(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_called_by_its_common_name_else_by_what_it_has() {
+        for (file, name) in [
+            ("localhost", "localhost"),
+            ("san-only", "first.example.com"),
+            ("address-only", "2001:db8::1"),
+            ("blank-name", "blank.example.com"),
+            ("bmp-string", "Žluťoučký"),
+            ("quotes", "a\"b\\cd"),
+            ("right-to-left", "abcdef"),
+        ] {
+            assert_eq!(stored(file).0.name, name);
+        }
+        let (nameless, facts) = stored("nameless");
+        assert_eq!(facts["serial"].as_str().unwrap(), nameless.name.trim_start_matches('0'));
+        assert_eq!(stored("long").0.name.chars().count(), crate::domain::text::LONGEST);
+    }
+
+    #[test]
+    fn what_is_cut_or_garbled_is_refused_or_parsed_and_never_traps() {
+        let pem = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/localhost.pem")).unwrap();
+        let der = blocks(&pem).remove(0).der.unwrap();
+        for length in 0..der.len() {
+            assert_eq!(certificate(&der[..length]), Err(NotACertificate));
+        }
+        for index in 0..der.len() {
+            for bit in 0..8 {
+                let mut garbled = der.clone();
+                garbled[index] ^= 1 << bit;
+                let _ = certificate(&garbled);
+            }
+        }
+        let trailing = [der.clone(), b"more".to_vec()].concat();
+        assert_eq!(certificate(&trailing), certificate(&der), "bytes behind the certificate do not count");
+    }
+}

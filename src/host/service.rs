@@ -1,6 +1,6 @@
 //! The monitor in its service: ticks, queue, callouts, shared data.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::calls::{self, Queue};
@@ -22,7 +22,8 @@ pub(super) struct Service {
     queue: Option<Queue>,
     started: bool,
     period: Duration,
-    tokens: BTreeMap<u32, CallId>,
+    /// The calls that are not answered yet, by the host's tokens.
+    calls: Vec<(u32, CallId)>,
     metrics: Metrics,
 }
 
@@ -36,7 +37,7 @@ impl Service {
             queue: None,
             started: false,
             period: LONGEST_PERIOD,
-            tokens: BTreeMap::new(),
+            calls: Vec::new(),
             metrics: Metrics::default(),
         }
     }
@@ -68,7 +69,8 @@ impl Service {
 
     /// A callout has ended; no headers mean that it has not been answered.
     pub(super) fn on_response(&mut self, token: u32, headers: usize) {
-        let Some(call) = self.tokens.remove(&token) else { return };
+        let Some(index) = self.calls.iter().position(|(known, _)| *known == token) else { return };
+        let (_, call) = self.calls.swap_remove(index);
         let status = || calls::answer_header(":status").and_then(|status| String::from_utf8(status).ok()?.parse().ok());
         let answer = if headers == 0 { None } else { status() };
         self.handle(Input::Answered(call, answer.map_or(Answer::NoResponse, Answer::Status)), calls::now());
@@ -101,7 +103,7 @@ impl Service {
     fn call(&mut self, call: &Call) -> Option<Input> {
         match calls::dispatch(call) {
             Ok(token) => {
-                self.tokens.insert(token, call.id);
+                self.calls.push((token, call.id));
                 None
             }
             Err(answer) => Some(Input::Answered(call.id, answer)),

@@ -1,0 +1,88 @@
+# One command for everything: `make help` lists them. A target installs what it needs and says so.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+WASM := dist/cert_expiry_monitor.wasm
+BUILT := target/wasm32-wasip1/release/cert_expiry_monitor.wasm
+SOURCES := $(shell find src templates -type f) Cargo.toml Cargo.lock .cargo/config.toml .cargo/link-wasm
+
+VENV := target/venv
+PYTHON := $(VENV)/bin/python
+VENV_READY := $(VENV)/.ready
+
+DENY_VERSION := 0.20.2
+DENY := target/tools/bin/cargo-deny
+
+# What the Rust targets share, so that CI and people see the same warnings.
+CLIPPY := -D warnings
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: wasm
+wasm: $(WASM) ## Build the plugin: dist/cert_expiry_monitor.wasm
+
+$(WASM): $(SOURCES)
+	@command -v rustup >/dev/null && rustup target list --installed | grep -qx wasm32-wasip1 || \
+		{ echo "Installing the Rust target wasm32-wasip1"; rustup target add wasm32-wasip1; }
+	cargo rustc --release --locked --target wasm32-wasip1 --crate-type cdylib
+	@mkdir -p dist
+	@cp $(BUILT) $@
+	@echo "$@: $$(wc -c < $@) bytes"
+
+.PHONY: demo
+demo: $(WASM) $(VENV_READY) ## Watch real events leave a real Envoy (DEMO_KEEP=1 keeps it up)
+	@PYTHONPATH=tests $(PYTHON) -m lab.demo
+
+.PHONY: test
+test: ## Run everything that must pass
+	@$(MAKE) --no-print-directory test-native test-abi test-e2e
+
+.PHONY: test-native
+test-native: ## Unit tests and scenarios in simulated time: seconds
+	cargo test --locked --no-run --lib --test scenarios --test repository
+	@start=$$(date +%s); \
+	cargo test --locked --quiet --lib --test scenarios --test repository && \
+	echo "native tests: $$(( $$(date +%s) - start )) s"
+
+.PHONY: test-abi
+test-abi: $(WASM) ## The built plugin on a fake host: faults, host calls, instructions
+	cargo test --locked --quiet --test abi
+
+.PHONY: test-e2e
+test-e2e: $(WASM) $(VENV_READY) ## The built plugin on real Envoy, with real receivers
+	@start=$$(date +%s); \
+	$(PYTHON) -m pytest -c tests/pyproject.toml tests/e2e $(PYTEST) && \
+	echo "end-to-end tests: $$(( $$(date +%s) - start )) s"
+
+.PHONY: lint
+lint: $(VENV_READY) $(DENY) ## Check formatting, lints on both targets, licences and sources of dependencies
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- $(CLIPPY)
+	cargo clippy --locked --target wasm32-wasip1 -- $(CLIPPY)
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
+	$(VENV)/bin/ruff check --config tests/pyproject.toml tests
+	$(VENV)/bin/ruff format --check --config tests/pyproject.toml tests
+
+.PHONY: fmt
+fmt: $(VENV_READY) ## Format everything
+	cargo fmt
+	$(VENV)/bin/ruff format --config tests/pyproject.toml tests
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed here
+	rm -rf target dist
+
+$(VENV_READY): tests/requirements.txt
+	@echo "Setting up Python for tests and demo in $(VENV)"
+	@python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(DENY):
+	@echo "Installing cargo-deny $(DENY_VERSION) into target/tools"
+	@cargo install --quiet --locked --root target/tools --version $(DENY_VERSION) cargo-deny

@@ -1,0 +1,115 @@
+//! What the monitor says of itself: log lines and metrics.
+
+use std::time::Duration;
+
+use log::{error, info, warn};
+
+use super::Monitor;
+use super::turn::Turn;
+use crate::application::metric::{Dropped, Metric, Outcome};
+use crate::config::Handler;
+use crate::domain::event::largest_unit;
+use crate::domain::time::HOUR;
+use crate::domain::{Certificate, Event, EventKind, Role, UnixTime, Usage};
+
+impl Monitor {
+    /// Says what an accepted document means, and makes every metric exist.
+    pub(super) fn start(&mut self, turn: &mut Turn) {
+        self.missing.iter().for_each(|line| error!("{line}"));
+        self.config.warnings.iter().for_each(|line| warn!("{line}"));
+        info!("{}", self.watching(turn.now));
+        if !self.config.expiry.check_interval.is_zero() {
+            info!("Starting periodic certificate check");
+        }
+        let usages: Vec<_> = self.inventory.usages().cloned().collect();
+        usages.iter().for_each(|usage| self.announce_upstream(usage));
+        self.define_metrics(turn);
+    }
+
+    fn define_metrics(&self, turn: &mut Turn) {
+        EventKind::ALL.into_iter().for_each(|kind| turn.count(Metric::events_total(kind), 0));
+        Role::ALL.into_iter().for_each(|role| turn.count(Metric::observations_total(role), 0));
+        Dropped::ALL.into_iter().for_each(|reason| turn.count(Metric::dropped_total(reason), 0));
+        for webhook in self.webhooks() {
+            Outcome::ALL.into_iter().for_each(|o| turn.count(Metric::deliveries_total(&webhook.name, o), 0));
+        }
+        let disabled = u64::try_from(self.missing.len()).unwrap_or_default();
+        turn.count(Metric::dropped_total(Dropped::WebhookDisabled), disabled);
+        turn.gauge(Metric::config_info(&self.config.hash), 1);
+    }
+
+    fn watching(&self, now: UnixTime) -> String {
+        let roles = Role::ALL.map(|role| format!("{role} {}", self.inventory.summary(role).0)).join(", ");
+        let next = self.inventory.next_to_expire(now).map_or_else(
+            || "no next expiry".to_owned(),
+            |next| format!("next expiry {} in {}", next.name, largest_unit(now.until(next.not_after))),
+        );
+        let active = self.webhooks().filter(|webhook| webhook.is_active()).count();
+        let disabled = match self.missing.len() {
+            0 => String::new(),
+            disabled => format!(", {disabled} disabled"),
+        };
+        let (certificates, webhooks) = (counted(self.inventory.len(), "certificate"), counted(active, "webhook"));
+        format!("watching {certificates} ({roles}), {next}, {webhooks}{disabled}")
+    }
+
+    fn webhooks(&self) -> impl Iterator<Item = &Handler> {
+        self.config.handlers.iter().filter(|handler| handler.webhook().is_some())
+    }
+
+    /// Says that an API's upstreams are checked, once.
+    pub(super) fn announce_upstream(&mut self, usage: &Usage) {
+        if let Some(api_id) = usage.api_id().filter(|_| usage.role() == Role::Upstream)
+            && !self.config.expiry.check_interval.is_zero()
+            && self.upstream_apis.insert(api_id.to_owned())
+        {
+            info!("Starting periodic upstream certificate checking api_id={api_id}");
+        }
+    }
+
+    /// The line that people look for in the log, and its counter.
+    pub(super) fn announce_event(&self, event: &Event, turn: &mut Turn) {
+        let Certificate { name, not_after, .. } = &event.certificate;
+        let hours = |length: Duration| length.as_secs() / HOUR.as_secs();
+        let when = match event.kind {
+            EventKind::CertificateExpiringSoon => {
+                format!("expires in {} hours", hours(event.timestamp.until(*not_after)))
+            }
+            EventKind::CertificateExpired => format!("expired {} hours ago", hours(not_after.until(event.timestamp))),
+        };
+        warn!("EXPIRY EVENT FIRED for certificate '{name}' - {when} {}", labels(event));
+        turn.count(Metric::events_total(event.kind), 1);
+    }
+
+    /// Refreshes the gauges.
+    pub(super) fn report(&mut self, turn: &mut Turn) {
+        turn.gauge(Metric::last_tick_seconds(), turn.now.secs());
+        if std::mem::take(&mut self.inventory_changed) {
+            for role in Role::ALL {
+                let (count, earliest) = self.inventory.summary(role);
+                turn.gauge(Metric::certificates(role), i64::try_from(count).unwrap_or(i64::MAX));
+                turn.gauge(Metric::not_after_seconds(role), earliest.map_or(0, UnixTime::secs));
+            }
+        }
+        for (index, handler) in self.config.handlers.iter().enumerate().filter(|(_, h)| h.webhook().is_some()) {
+            let entries = i64::try_from(self.outbox.len_of(index)).unwrap_or(i64::MAX);
+            turn.gauge(Metric::outbox_entries(&handler.name), entries);
+        }
+    }
+}
+
+/// What names an event in the log.
+pub(super) fn labels(event: &Event) -> String {
+    let api_id = event.usage.api_id().map(|api_id| format!(" api_id={api_id}")).unwrap_or_default();
+    format!(
+        "cert_id={} cert_role={} event_type={} rule={}{api_id}",
+        event.certificate.id.short(),
+        event.usage.role(),
+        event.kind,
+        event.rule
+    )
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
