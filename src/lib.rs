@@ -1,4 +1,23 @@
-#![doc = "placeholder"]
+//! A proxy-wasm plugin that makes Envoy tell people before a TLS certificate expires.
+//!
+//! ```text
+//! connection ─► observer ─ shared queue ─┐
+//!                                        ├─► monitor: inventory ─► assess ─► ledger ─► event
+//! plugin JSON: certificates[] ───────────┘                                               │
+//!               receiver ◄─ HTTP callout ◄─ render ◄─ outbox ◄────────────────────────────┘
+//! ```
+//!
+//! | step | where |
+//! | --- | --- |
+//! | what an instance is, every call to the proxy | `host` (wasm only) |
+//! | observer, monitor, inventory, rounds, ledger, outbox | [`application`] |
+//! | assess, decide whether to tell, events and their ids | [`domain`] |
+//! | plugin JSON, Tyk's forms, all problems at once | [`config`] |
+//! | PEM and X.509 | [`decode`] |
+//! | bodies and headers | [`render`] |
+//!
+//! Dependencies point one way, host → application → config, decode, render → domain, and time is always an argument.
+
 pub mod application;
 pub mod config;
 pub mod decode;

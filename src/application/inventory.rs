@@ -29,10 +29,21 @@ pub struct Sighting {
 /// Whether a certificate was taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is watched.
-    Watched,
+    /// It is watched from now on, or in a usage more.
+    New,
+    /// It was watched in this usage before.
+    Known,
     /// There is no room for another peer.
     Full,
+}
+
+/// The watched certificates of one role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InRole {
+    /// How many they are.
+    pub count: u32,
+    /// When the first of them ends.
+    pub earliest: Option<UnixTime>,
 }
 
 /// All watched certificates.
@@ -54,11 +65,14 @@ impl Inventory {
         if self.watched.len() >= MOST_CERTIFICATES && !self.watched.contains_key(&certificate.id) {
             return Admission::Full;
         }
-        let fresh = Sighting { last_seen: Some(now), checked: false };
-        let sighting = self.entry(certificate).usages.entry(usage).or_insert(fresh);
-        // What the document lists stays, seen or not.
-        sighting.last_seen = sighting.last_seen.map(|_| now);
-        Admission::Watched
+        let usages = &mut self.entry(certificate).usages;
+        if let Some(sighting) = usages.get_mut(&usage) {
+            // What the document lists stays, seen or not.
+            sighting.last_seen = sighting.last_seen.map(|_| now);
+            return Admission::Known;
+        }
+        usages.insert(usage, Sighting { last_seen: Some(now), checked: false });
+        Admission::New
     }
 
     fn entry(&mut self, certificate: Certificate) -> &mut Watched {
@@ -123,11 +137,20 @@ impl Inventory {
         self.watched.is_empty()
     }
 
-    /// How many certificates are watched in `role`, and when the first of them ends.
-    pub fn summary(&self, role: Role) -> (usize, Option<UnixTime>) {
-        let in_role =
-            || self.watched.values().filter(|watched| watched.usages.keys().any(|usage| usage.role() == role));
-        (in_role().count(), in_role().map(|watched| watched.certificate.not_after).min())
+    /// How many certificates are watched in each role, and when the first of them ends.
+    pub fn by_role(&self) -> BTreeMap<Role, InRole> {
+        let mut summary: BTreeMap<_, _> = Role::ALL.into_iter().map(|role| (role, InRole::default())).collect();
+        for watched in self.watched.values() {
+            let mut last = None;
+            // Usages are sorted by role: those of one role stand together.
+            for role in watched.usages.keys().map(Usage::role).filter(|role| last.replace(*role) != Some(*role)) {
+                let in_role = summary.entry(role).or_default();
+                in_role.count = in_role.count.saturating_add(1);
+                let end = watched.certificate.not_after;
+                in_role.earliest = Some(in_role.earliest.map_or(end, |earliest| earliest.min(end)));
+            }
+        }
+        summary
     }
 
     /// The certificate that ends next, of those that have not ended.
@@ -139,5 +162,76 @@ impl Inventory {
     /// Every usage of every certificate.
     pub fn usages(&self) -> impl Iterator<Item = &Usage> {
         self.watched.values().flat_map(|watched| watched.usages.keys())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(name: &str, not_after: i64) -> Certificate {
+        let id = CertId::of_der(name.as_bytes());
+        Certificate { id, name: name.to_owned(), not_after: UnixTime::from_secs(not_after) }
+    }
+
+    fn client(api_id: &str) -> Usage {
+        Usage::new(Role::Client, Some(api_id.to_owned()))
+    }
+
+    #[test]
+    fn a_certificate_counts_once_in_each_role_however_many_apis_use_it() {
+        let mut inventory = Inventory::default();
+        let now = UnixTime::from_secs(1);
+        assert_eq!(inventory.observe(certificate("a", 50), client("x"), now), Admission::New);
+        assert_eq!(inventory.observe(certificate("a", 50), client("y"), now), Admission::New);
+        assert_eq!(inventory.observe(certificate("a", 50), client("x"), now), Admission::Known);
+        inventory.observe(certificate("a", 50), Usage::new(Role::Upstream, None), now);
+        inventory.observe(certificate("b", 40), client("x"), now);
+        let summary = inventory.by_role();
+        let in_role = |count, earliest: Option<i64>| InRole { count, earliest: earliest.map(UnixTime::from_secs) };
+        assert_eq!(summary[&Role::Client], in_role(2, Some(40)));
+        assert_eq!(summary[&Role::Upstream], in_role(1, Some(50)));
+        assert_eq!(summary[&Role::Server], in_role(0, None));
+        assert_eq!(inventory.len(), 2);
+    }
+
+    #[test]
+    fn a_full_inventory_turns_new_peers_away_and_nobody_else() {
+        let mut inventory = Inventory::default();
+        let now = UnixTime::from_secs(1);
+        for number in 0..MOST_CERTIFICATES {
+            assert_eq!(inventory.observe(certificate(&number.to_string(), 9), client("x"), now), Admission::New);
+        }
+        assert_eq!(inventory.observe(certificate("one more", 9), client("x"), now), Admission::Full);
+        assert_eq!(inventory.observe(certificate("7", 9), client("y"), now), Admission::New, "it is watched already");
+    }
+
+    #[test]
+    fn peers_are_forgotten_and_what_the_document_lists_is_not() {
+        let mut inventory = Inventory::default();
+        let listed = certificate("listed", 9);
+        inventory.configure(listed.clone(), client("x"));
+        inventory.observe(listed.clone(), client("x"), UnixTime::from_secs(1));
+        inventory.observe(listed.clone(), client("y"), UnixTime::from_secs(1));
+        inventory.forget_peers(&listed.id, UnixTime::from_secs(2));
+        assert_eq!(inventory.usages().collect::<Vec<_>>(), [&client("x")]);
+        let seen = certificate("seen", 9);
+        inventory.observe(seen.clone(), client("x"), UnixTime::from_secs(5));
+        inventory.forget_peers(&seen.id, UnixTime::from_secs(5));
+        assert!(inventory.contains(&seen.id), "seen since");
+        inventory.forget_peers(&seen.id, UnixTime::from_secs(6));
+        assert!(!inventory.contains(&seen.id));
+    }
+
+    #[test]
+    fn certificates_are_due_in_the_order_of_their_times() {
+        let mut inventory = Inventory::default();
+        let (a, b) = (CertId::of_der(b"a"), CertId::of_der(b"b"));
+        inventory.wake(b, UnixTime::from_secs(2));
+        inventory.wake(a, UnixTime::from_secs(1));
+        assert_eq!(inventory.due(UnixTime::from_millis(999)), None);
+        assert_eq!(inventory.next_wakeup(), UnixTime::from_secs(1));
+        let now = UnixTime::from_secs(2);
+        assert_eq!([inventory.due(now), inventory.due(now), inventory.due(now)], [Some(a), Some(b), None]);
     }
 }

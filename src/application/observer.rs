@@ -1,6 +1,7 @@
 //! Reads the certificates of connections and hands new ones over. It parses nothing, and whatever it meets, the stream
 //! goes on.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ pub struct Observer {
 /// What an observer remembers of one stream.
 #[derive(Debug, Default)]
 pub struct Stream {
-    api_id: Option<Option<String>>,
+    /// Read once, when it is first needed.
+    api_id: OnceCell<Option<String>>,
 }
 
 impl Observer {
@@ -103,7 +105,7 @@ impl Observer {
     fn observe_side(&mut self, side: &Side, stream: &mut Stream, proxy: &impl Proxy) {
         // The digest says in one small read whether there is a certificate and whether it is known.
         let Some(digest) = proxy.property(side.digest).filter(|digest| !digest.is_empty()) else { return };
-        let api_id = stream.api_id.get_or_insert_with(|| read_api_id(&self.observe.api_id, proxy));
+        let api_id = stream.api_id.get_or_init(|| read_api_id(&self.observe.api_id, proxy));
         let key = key(&digest, side.role, api_id.as_deref());
         if self.seen.contains(&key, self.now) {
             return;

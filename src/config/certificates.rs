@@ -81,7 +81,9 @@ fn read_pem(node: &Node<'_>, findings: &Findings) -> Vec<Certificate> {
         let why = if broken.is_empty() { String::new() } else { format!(" ({})", broken.join("; ")) };
         node.refuse(format!("holds no certificate that can be read{why}; expected PEM with CERTIFICATE blocks"));
     } else {
-        broken.iter().for_each(|line| findings.warning(format!("{}: {line}", node.path())));
+        for line in broken {
+            findings.warning(format!("{}: {line}", node.path()));
+        }
     }
     certificates
 }

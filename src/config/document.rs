@@ -5,6 +5,8 @@ use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
+use crate::domain::text::hex;
+
 /// Parses JSON text (a `StringValue`) or a serialized `google.protobuf.Struct`: Envoy turns the one into text and hands
 /// the other over as protobuf bytes. Nothing at all is an empty document.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
@@ -35,7 +37,7 @@ pub(super) fn hash(document: &Value) -> String {
         map.remove("observe");
         map.remove("mode");
     }
-    Sha256::digest(document.to_string()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(document.to_string()).first_chunk::<4>().map(|bytes| hex(bytes)).unwrap_or_default()
 }
 
 fn object(document: prost_types::Struct) -> Value {

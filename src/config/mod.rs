@@ -13,6 +13,9 @@ mod tyk;
 mod url;
 mod webhook;
 
+#[cfg(test)]
+mod tests;
+
 use std::rc::Rc;
 
 pub use certificates::Configured;

@@ -167,8 +167,9 @@ fn read_webhook(entry: &Object<'_>, names: [&str; 3], document: &Document<'_>) -
     let template = template.map_or_else(|| Some(Rc::clone(document.body)), |node| find_template(&node, document));
     let headers = entry.get(headers).map(|node| read_any_headers(&node, document.findings)).unwrap_or_default();
     let url = url?;
-    let named = |host: &str| document.clusters.iter().find(|(name, _)| *name == host).map(|(_, cluster)| *cluster);
-    let cluster = named(&url.authority).or_else(|| named(url.host())).unwrap_or(url.host()).to_owned();
+    let cluster_of =
+        |host: &str| document.clusters.iter().find(|(known, _)| *known == host).map(|(_, cluster)| *cluster);
+    let cluster = cluster_of(&url.authority).or_else(|| cluster_of(url.host())).unwrap_or(url.host()).to_owned();
     let webhook = Webhook { cluster, url, method, headers, template: template?, timeout: DEFAULT_TIMEOUT };
     Some(handler(Action::Webhook(webhook)))
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use x509_parser::der_parser::asn1_rs::Tag;
 use x509_parser::prelude::{AttributeTypeAndValue, FromDer, GeneralName, X509Certificate};
 
-use crate::domain::text::harmless;
+use crate::domain::text::{harmless, hex};
 use crate::domain::{CertId, Certificate, UnixTime};
 
 /// The DER is no X.509 certificate.
@@ -33,7 +33,7 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, NotACertificate> {
 fn name(x509: &X509Certificate<'_>) -> String {
     // The last common name is the most specific one; Go, and so Tyk, takes it too.
     let common_name = x509.subject().iter_common_name().last().map(attribute);
-    let serial_number = || x509.raw_serial().iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+    let serial_number = || hex(x509.raw_serial()).to_uppercase();
     common_name
         .into_iter()
         .chain(first_alternative_name(x509))

@@ -4,6 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use super::text::hex;
 use super::time::UnixTime;
 
 /// The SHA-256 fingerprint of a certificate's DER encoding: what `openssl x509 -fingerprint -sha256` prints, in
@@ -29,13 +30,13 @@ impl CertId {
 
     /// The first 8 hex digits: enough for a log line.
     pub fn short(&self) -> String {
-        self.to_string().chars().take(8).collect()
+        self.0.first_chunk::<4>().map(|bytes| hex(bytes)).unwrap_or_default()
     }
 }
 
 impl fmt::Display for CertId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

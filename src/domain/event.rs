@@ -9,6 +9,7 @@ use super::assessment::Crossing;
 use super::certificate::Certificate;
 use super::role::Usage;
 use super::rule::Rule;
+use super::text::hex;
 use super::time::{DAY, HOUR, MINUTE, UnixTime};
 
 /// The kinds of event. The names are Tyk's.
@@ -154,7 +155,7 @@ fn id(certificate: &Certificate, usage: &Usage, kind: EventKind, rule: &Rule, nu
         hash.update([0]);
     }
     hash.update(number.to_be_bytes());
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().first_chunk::<16>().map(|bytes| hex(bytes)).unwrap_or_default()
 }
 
 #[cfg(test)]

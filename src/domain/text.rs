@@ -1,4 +1,6 @@
-//! Text that strangers wrote: certificate names, API ids, header values.
+//! Text that strangers wrote, made harmless, and bytes written as text.
+
+use std::fmt::Write;
 
 /// The most characters of a stranger's text that are kept.
 pub const LONGEST: usize = 256;
@@ -13,6 +15,15 @@ pub fn harmless(text: &str) -> String {
         harmless.push('…');
     }
     harmless.trim().to_owned()
+}
+
+/// `bytes` in lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Line and paragraph separators, bidirectional marks, embeddings, overrides and isolates, and the byte order mark.

@@ -75,6 +75,7 @@ fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     }
     // SAFETY: the host got this memory from `proxy_on_memory_allocate`, which makes a `Vec<u8>` of exactly this capacity
     // and forgets it, and wrote all of it.
+    #[allow(clippy::same_length_and_capacity)]
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 

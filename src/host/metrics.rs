@@ -14,7 +14,7 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Sets a gauge, unless it has that value already.
-    pub(super) fn set(&mut self, metric: Metric, value: u64) {
+    pub(super) fn set(&mut self, metric: &Metric, value: u64) {
         if let Some((id, last)) = self.known(metric, MetricKind::Gauge)
             && *last != Some(value)
         {
@@ -24,7 +24,7 @@ impl Metrics {
     }
 
     /// Adds to a counter. A counter to which nothing was added yet is defined all the same, so that it is seen at zero.
-    pub(super) fn add(&mut self, metric: Metric, by: u64) {
+    pub(super) fn add(&mut self, metric: &Metric, by: u64) {
         if let Some((id, _)) = self.known(metric, MetricKind::Counter)
             && by > 0
         {
@@ -32,11 +32,11 @@ impl Metrics {
         }
     }
 
-    fn known(&mut self, metric: Metric, kind: MetricKind) -> Option<&mut (MetricId, Option<u64>)> {
-        if !self.known.contains_key(&metric) {
+    fn known(&mut self, metric: &Metric, kind: MetricKind) -> Option<&mut (MetricId, Option<u64>)> {
+        if !self.known.contains_key(metric) {
             let id = calls::define_metric(kind, metric.name())?;
             self.known.insert(metric.clone(), (id, None));
         }
-        self.known.get_mut(&metric)
+        self.known.get_mut(metric)
     }
 }

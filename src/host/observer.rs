@@ -42,7 +42,7 @@ impl Proxy for Host {
 
     fn count(&self, metric: &Metric) {
         if let Ok(mut metrics) = self.metrics.try_borrow_mut() {
-            metrics.add(metric.clone(), 1);
+            metrics.add(metric, 1);
         }
     }
 }

@@ -94,8 +94,8 @@ impl Service {
                     log::error!("Shared data does not take {key}: cooldowns may be lost if this instance ends");
                 }
             }
-            Effect::Gauge(metric, value) => self.metrics.set(metric, value),
-            Effect::Count(metric, by) => self.metrics.add(metric, by),
+            Effect::Gauge(metric, value) => self.metrics.set(&metric, value),
+            Effect::Count(metric, by) => self.metrics.add(&metric, by),
         }
         None
     }

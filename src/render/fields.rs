@@ -5,11 +5,12 @@ use minijinja::Value;
 use super::timestamp::rfc3339;
 use crate::domain::{CertId, Certificate, Event, EventKind, Role, Rule, UnixTime, Usage};
 
-/// The fields of `event`, as in the default body. What the event does not have (`api_id` of a server, `expired_at` of
+/// The fields of `event`, as in the default body, and its `id` (for a header such as `Idempotency-Key: {{ id }}`). What the event does not have (`api_id` of a server, `expired_at` of
 /// one that is expiring) is absent.
 pub fn fields(event: &Event) -> Value {
     let certificate = &event.certificate;
     let mut fields = vec![
+        ("id", Value::from(event.id.as_str())),
         ("event", Value::from(event.kind.as_str())),
         ("message", Value::from(event.message())),
         ("cert_id", Value::from(certificate.id.to_string())),

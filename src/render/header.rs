@@ -15,7 +15,7 @@ const LONGEST: usize = 1_024;
 pub struct HeaderTemplate(Vec<Part>);
 
 enum Part {
-    Text(Template),
+    Text(Box<Template>),
     /// The name of an environment variable, and its value once resolved.
     Variable(String, Option<String>),
 }
@@ -36,11 +36,11 @@ impl HeaderTemplate {
         let mut parts = Vec::new();
         let mut rest = source;
         while let Some((text, name, after)) = split_variable(rest) {
-            parts.push(Part::Text(Template::compile(text)?));
+            parts.push(Part::Text(Box::new(Template::compile(text)?)));
             parts.push(Part::Variable(name.to_owned(), None));
             rest = after;
         }
-        parts.push(Part::Text(Template::compile(rest)?));
+        parts.push(Part::Text(Box::new(Template::compile(rest)?)));
         Ok(Self(parts))
     }
 
@@ -122,7 +122,7 @@ mod tests {
     fn a_value_is_cut_at_a_kilobyte_and_never_within_an_escape() {
         assert_eq!(rendered("{{ cert_name }}", &"x".repeat(2_000)).len(), LONGEST);
         let escaped = rendered("{{ cert_name }}", &format!("x{}", "é".repeat(2_000)));
-        assert!(escaped.len() <= LONGEST && (escaped.len() - 1) % 3 == 0, "{}", escaped.len());
+        assert!(escaped.len() <= LONGEST && (escaped.len() - 1).is_multiple_of(3), "{}", escaped.len());
     }
 
     #[test]

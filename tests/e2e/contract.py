@@ -57,7 +57,7 @@ def logged_at(line: str) -> datetime:
 
 def wait_for_checks(envoy: Envoy, count: int) -> None:
     """Let so many further periodic checks go by: time enough for what must not happen."""
-    pattern = "Starting periodic certificate check"
+    pattern = r"Checked \d+ certificates for expiry"
     envoy.wait_log(pattern, len(envoy.log_lines(pattern)) + count)
 
 

@@ -63,8 +63,8 @@ CASES: dict[str, tuple[Change, list[str]]] = {
         watch("server", lambda scene: scene.cast.server.pem, api_id="orders"),
         ["certificates[0].api_id", "client", "upstream"],
     ),
-    "two webhooks of one name": (same_webhook_twice, ["webhooks[1].name", "ops"]),
-    "a URL without a host": (webhook(url="/certificates"), ["webhooks[0].url", "/certificates"]),
+    "two webhooks of one name": (same_webhook_twice, ["webhooks", '"ops"']),
+    "a URL without a host": (webhook(url="/certificates"), ["webhooks[0].url", "https://host/path"]),
     "http where https is required": (
         lambda scene: scene.plugin.update(require_https=True),
         ["webhooks[0].url", "https"],

@@ -1,4 +1,4 @@
-"""One event per certificate, role and API, however much traffic shows it."""
+"""One event per certificate, role and API, however much shows it and however many there are."""
 
 from collections import Counter
 
@@ -38,3 +38,12 @@ def test_a_certificate_that_is_listed_twice_is_told_once(scene: Scene) -> None:
 
     wait_for_checks(envoy, 3)
     assert len(scene.receiver.requests) == 1
+
+
+def test_a_burst_of_events_is_delivered_without_pauses(scene: Scene) -> None:
+    bundle = "".join(scene.cast.authority.issue(f"burst-{number}").pem for number in range(100))
+    scene.watch("server", bundle)
+    scene.start()
+
+    events = scene.receiver.wait_for(100, within=8, cert_role="server")
+    assert len({event["cert_id"] for event in events}) == len(events) == 100

@@ -64,7 +64,7 @@ def test_5_cooldowns_space_checks_and_events(scene: Scene) -> None:
     assert 6 <= (moment(second["timestamp"]) - moment(first["timestamp"])).total_seconds() <= 10
 
     fired = [logged_at(line) for line in envoy.log_lines("EXPIRY EVENT FIRED")]
-    checked = [logged_at(line) for line in envoy.log_lines(r"Flush certificate.*batch_size=[1-9]")]
+    checked = [logged_at(line) for line in envoy.log_lines(r"Checked [1-9]\d* certificates for expiry")]
     skipped = [logged_at(line) for line in envoy.log_lines(f"Skipping certificate - cooldown active.*{short_id}")]
     assert len(fired) == 2
 

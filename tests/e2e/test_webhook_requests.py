@@ -41,7 +41,7 @@ def test_a_missing_secret_disables_its_webhook_and_no_other(scene: Scene) -> Non
     [line] = plugin_lines(envoy, "error")
     assert "secretive" in line
     assert "NO_SUCH_VARIABLE" in line
-    assert envoy.log_lines(r"watching 1 certificates .* 1 disabled")
+    assert envoy.log_lines(r"watching 1 certificate .* 1 disabled")
     assert {request.path for request in scene.receiver.requests} == {"/certificates"}
 
 

@@ -64,8 +64,8 @@ def identify(request: Request) -> tuple[str, str, str | None]:
 def show(request: Request) -> None:
     role, name, api_id = identify(request)
     of_api = f", API {api_id}" if api_id else ""
-    print(f"\n{request.arrived:%H:%M:%S}  {request.event['event']}: {role} certificate {name}{of_api}")
-    print(f"          {request.method} {request.path}")
+    print(f"\n{request.arrived:%H:%M:%SZ}  {request.event['event']}: {role} certificate {name}{of_api}")
+    print(f"           {request.method} {request.path}")
     print(json.dumps(request.event, indent=2, ensure_ascii=False))
 
 

@@ -39,7 +39,7 @@ class Envoy:
                     *("--concurrency", str(concurrency), "--admin-address-path", self.admin_file.name),
                 ],
                 cwd=self.directory,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, "TZ": "UTC", **(environment or {})},  # so that its log and its events tell one time
                 stdout=log,
                 stderr=log,
             )
@@ -67,7 +67,8 @@ class Envoy:
         return "\n".join(self.log().splitlines()[-TAIL_LINES:])
 
     def log_lines(self, pattern: str) -> list[str]:
-        return [line for line in self.log().splitlines() if re.search(pattern, line)]
+        # Not splitlines(): what it takes for the end of a line a certificate may have brought into the log.
+        return [line for line in self.log().split("\n") if re.search(pattern, line)]
 
     def wait_log(self, pattern: str, count: int = 1, within: float = 15.0) -> list[str]:
         """Wait for so many lines of the log that the pattern is found in."""
@@ -94,9 +95,9 @@ class Envoy:
         return {name: int(value) for name, value in (line.split(": ", 1) for line in lines) if re.search(pattern, name)}
 
     def metrics(self) -> dict[str, float]:
-        """What Prometheus scrapes, each sample by its name with labels."""
+        """What Prometheus scrapes, each sample by its name and, if it has any, its labels."""
         lines = [line for line in self.admin("/stats?format=prometheus").splitlines() if line and line[0] != "#"]
-        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+        return {name.removesuffix("{}"): float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
     def _is_ready(self) -> bool:
         if (status := self.process.poll()) is not None:

@@ -3,6 +3,7 @@
 use log::{debug, info};
 
 use super::Monitor;
+use super::report::announce_event;
 use super::turn::{EVENT, PARSING, Turn};
 use crate::application::inventory::{Admission, Watched};
 use crate::application::ledger::Record;
@@ -59,11 +60,12 @@ impl Monitor {
         })?;
         let id = certificate.id;
         self.announce_upstream(&usage);
-        self.inventory_changed = true;
         match self.inventory.observe(certificate, usage, now) {
-            Admission::Watched => Ok(id),
-            Admission::Full => Err(Dropped::InventoryFull),
+            Admission::New => self.inventory_changed = true,
+            Admission::Known => {}
+            Admission::Full => return Err(Dropped::InventoryFull),
         }
+        Ok(id)
     }
 
     /// Checks the certificates that cross a rule now.
@@ -84,10 +86,10 @@ impl Monitor {
                 return;
             };
             round.cursor = Some(id);
+            self.forget_expired_peers(&id, turn.now);
             if self.check(&id, Cause::Routine, round.due, turn) {
                 round.checked = round.checked.saturating_add(1);
             }
-            self.forget_expired_peers(&id, turn.now);
         }
         self.rounds.current = Some(round);
     }
@@ -147,7 +149,7 @@ impl Monitor {
                 let event = Event::new(certificate, usage, &crossing, period, at, turn.now);
                 let notice = Notice { remaining: crossing.rule.remaining(), at, owed: Vec::new() };
                 self.ledger.change(&certificate.id).notices.insert(usage.clone(), notice);
-                self.announce_event(&event, turn);
+                announce_event(&event, turn);
                 self.tell(&event, at, None);
             }
             Verdict::Retry(crossing) => {

@@ -15,23 +15,31 @@ use crate::domain::{Certificate, Event, EventKind, Role, UnixTime, Usage};
 impl Monitor {
     /// Says what an accepted document means, and makes every metric exist.
     pub(super) fn start(&mut self, turn: &mut Turn) {
-        self.missing.iter().for_each(|line| error!("{line}"));
-        self.config.warnings.iter().for_each(|line| warn!("{line}"));
+        for line in &self.missing {
+            error!("{line}");
+        }
+        for line in &self.config.warnings {
+            warn!("{line}");
+        }
         info!("{}", self.watching(turn.now));
         if !self.config.expiry.check_interval.is_zero() {
             info!("Starting periodic certificate check");
         }
         let usages: Vec<_> = self.inventory.usages().cloned().collect();
-        usages.iter().for_each(|usage| self.announce_upstream(usage));
+        for usage in &usages {
+            self.announce_upstream(usage);
+        }
         self.define_metrics(turn);
     }
 
     fn define_metrics(&self, turn: &mut Turn) {
-        EventKind::ALL.into_iter().for_each(|kind| turn.count(Metric::events_total(kind), 0));
-        Role::ALL.into_iter().for_each(|role| turn.count(Metric::observations_total(role), 0));
-        Dropped::ALL.into_iter().for_each(|reason| turn.count(Metric::dropped_total(reason), 0));
-        for webhook in self.webhooks() {
-            Outcome::ALL.into_iter().for_each(|o| turn.count(Metric::deliveries_total(&webhook.name, o), 0));
+        let closed = EventKind::ALL.into_iter().map(Metric::events_total);
+        let closed = closed.chain(Role::ALL.into_iter().map(Metric::observations_total));
+        let closed = closed.chain(Dropped::ALL.into_iter().map(Metric::dropped_total));
+        let of_webhook =
+            |webhook: &Handler| Outcome::ALL.map(|outcome| Metric::deliveries_total(&webhook.name, outcome));
+        for metric in closed.chain(self.webhooks().flat_map(of_webhook)) {
+            turn.count(metric, 0);
         }
         let disabled = u64::try_from(self.missing.len()).unwrap_or_default();
         turn.count(Metric::dropped_total(Dropped::WebhookDisabled), disabled);
@@ -39,7 +47,8 @@ impl Monitor {
     }
 
     fn watching(&self, now: UnixTime) -> String {
-        let roles = Role::ALL.map(|role| format!("{role} {}", self.inventory.summary(role).0)).join(", ");
+        let roles: Vec<_> = self.inventory.by_role().iter().map(|(role, is)| format!("{role} {}", is.count)).collect();
+        let roles = roles.join(", ");
         let next = self.inventory.next_to_expire(now).map_or_else(
             || "no next expiry".to_owned(),
             |next| format!("next expiry {} in {}", next.name, largest_unit(now.until(next.not_after))),
@@ -67,28 +76,13 @@ impl Monitor {
         }
     }
 
-    /// The line that people look for in the log, and its counter.
-    pub(super) fn announce_event(&self, event: &Event, turn: &mut Turn) {
-        let Certificate { name, not_after, .. } = &event.certificate;
-        let hours = |length: Duration| length.as_secs() / HOUR.as_secs();
-        let when = match event.kind {
-            EventKind::CertificateExpiringSoon => {
-                format!("expires in {} hours", hours(event.timestamp.until(*not_after)))
-            }
-            EventKind::CertificateExpired => format!("expired {} hours ago", hours(not_after.until(event.timestamp))),
-        };
-        warn!("EXPIRY EVENT FIRED for certificate '{name}' - {when} {}", labels(event));
-        turn.count(Metric::events_total(event.kind), 1);
-    }
-
     /// Refreshes the gauges.
     pub(super) fn report(&mut self, turn: &mut Turn) {
         turn.gauge(Metric::last_tick_seconds(), turn.now.secs());
         if std::mem::take(&mut self.inventory_changed) {
-            for role in Role::ALL {
-                let (count, earliest) = self.inventory.summary(role);
-                turn.gauge(Metric::certificates(role), i64::try_from(count).unwrap_or(i64::MAX));
-                turn.gauge(Metric::not_after_seconds(role), earliest.map_or(0, UnixTime::secs));
+            for (role, in_role) in self.inventory.by_role() {
+                turn.gauge(Metric::certificates(role), in_role.count.into());
+                turn.gauge(Metric::not_after_seconds(role), in_role.earliest.map_or(0, UnixTime::secs));
             }
         }
         for (index, handler) in self.config.handlers.iter().enumerate().filter(|(_, h)| h.webhook().is_some()) {
@@ -96,6 +90,20 @@ impl Monitor {
             turn.gauge(Metric::outbox_entries(&handler.name), entries);
         }
     }
+}
+
+/// The line that people look for in the log, and its counter.
+pub(super) fn announce_event(event: &Event, turn: &mut Turn) {
+    let Certificate { name, not_after, .. } = &event.certificate;
+    let hours = |length: Duration| length.as_secs() / HOUR.as_secs();
+    let when = match event.kind {
+        EventKind::CertificateExpiringSoon => {
+            format!("expires in {} hours", hours(event.timestamp.until(*not_after)))
+        }
+        EventKind::CertificateExpired => format!("expired {} hours ago", hours(not_after.until(event.timestamp))),
+    };
+    warn!("EXPIRY EVENT FIRED for certificate '{name}' - {when} {}", labels(event));
+    turn.count(Metric::events_total(event.kind), 1);
 }
 
 /// What names an event in the log.

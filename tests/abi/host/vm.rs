@@ -100,6 +100,7 @@ pub struct Vm {
     builder: VmBuilder,
     dead: Option<Trap>,
     last_fuel: u64,
+    most_fuel: BTreeMap<String, u64>,
 }
 
 impl fmt::Debug for Vm {
@@ -129,7 +130,7 @@ impl Vm {
                 return trap(error.to_string());
             }
         };
-        let mut vm = Self { store, instance, builder, dead: None, last_fuel: 0 };
+        let mut vm = Self { store, instance, builder, dead: None, last_fuel: 0, most_fuel: BTreeMap::new() };
         if vm.call(NO_CONTEXT, "_initialize", &[])?.is_none() {
             vm.call(NO_CONTEXT, "_start", &[])?;
         }
@@ -166,6 +167,11 @@ impl Vm {
     /// host handed data over. It is exact: the same call on the same state always takes as many.
     pub fn last_fuel(&self) -> u64 {
         self.last_fuel
+    }
+
+    /// The instructions that the dearest call of each export took since the last [`Vm::take_most_fuel`].
+    pub fn take_most_fuel(&mut self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.most_fuel)
     }
 
     /// The size of its linear memory in bytes. It never shrinks.
@@ -230,6 +236,8 @@ impl Vm {
         self.store.data_mut().effective = None;
         let outcome = function.call(&mut self.store, &args, &mut results);
         self.last_fuel = limit - self.store.get_fuel().expect("fuel is metered");
+        let most = self.most_fuel.entry(export.to_owned()).or_default();
+        *most = self.last_fuel.max(*most);
         if let Err(error) = outcome {
             let mut cause = error.to_string();
             if let Some(words) = self.last_words().filter(|words| *words != cause) {

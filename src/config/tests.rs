@@ -1,0 +1,485 @@
+//! Documents and what becomes of them, down to the words.
+
+use super::*;
+use crate::domain::{EventKind, Role, Rule};
+
+/// The contents of `tests/data/<name>.pem` as a JSON string.
+fn pem(name: &str) -> String {
+    let path = format!("{}/tests/data/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    serde_json::Value::from(std::fs::read_to_string(path).unwrap()).to_string()
+}
+
+fn load(document: &str) -> Config {
+    Config::load(document.as_bytes()).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn problems(document: &str) -> Vec<String> {
+    match Config::load(document.as_bytes()) {
+        Ok(config) => panic!("accepted: {config:?}"),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn only_problem(document: &str) -> String {
+    let mut problems = problems(document);
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    problems.remove(0)
+}
+
+/// A document with one webhook that has these keys beside the three it needs.
+fn webhook_with(keys: &str) -> String {
+    format!(r#"{{"webhooks": [{{"name": "ops", "cluster": "hooks", "url": "https://hooks.example.com/x"{keys}}}]}}"#)
+}
+
+fn webhook(config: &Config) -> &Webhook {
+    config.handlers[0].webhook().unwrap()
+}
+
+#[test]
+fn no_document_at_all_is_all_defaults() {
+    let config = load("");
+    assert_eq!(config.expiry.rules, [Rule::expired(), Rule::days(30)]);
+    let seconds = [config.expiry.check_cooldown, config.expiry.event_cooldown, config.expiry.check_interval];
+    assert_eq!(seconds.map(|length| length.as_secs()), [86_400, 86_400, 3_600]);
+    assert!(config.observe.client && config.observe.upstream && config.observe.flush.as_secs() == 5);
+    assert!(config.handlers.is_empty() && config.certificates.is_empty() && config.mode.is_none());
+    assert_eq!(config.warnings, ["no webhook is configured: events go to the log only"]);
+}
+
+#[test]
+fn a_webhook_needs_three_keys_and_has_defaults_for_the_rest() {
+    let config = load(&webhook_with(""));
+    let handler = &config.handlers[0];
+    assert_eq!((handler.events.as_slice(), handler.roles.as_slice()), (&EventKind::ALL[..], &Role::ALL[..]));
+    assert!(handler.is_active() && handler.cooldown.is_zero());
+    let webhook = webhook(&config);
+    assert_eq!((webhook.method, webhook.timeout.as_secs(), webhook.cluster.as_str()), (Method::Post, 10, "hooks"));
+    assert_eq!(config.warnings, [String::new(); 0]);
+}
+
+#[test]
+fn every_key_of_a_webhook_is_read() {
+    let config = load(&webhook_with(
+        r#", "events": ["CertificateExpired"], "roles": ["ca", "server"], "method": "PUT", "headers": {"X-A": "b"},
+           "timeout_seconds": 300, "cooldown_seconds": 7, "enabled": false"#,
+    ));
+    let handler = &config.handlers[0];
+    assert_eq!(handler.events, [EventKind::CertificateExpired]);
+    assert_eq!(handler.roles, [Role::Ca, Role::Server]);
+    assert!(!handler.enabled && handler.cooldown.as_secs() == 7);
+    let webhook = webhook(&config);
+    assert_eq!((webhook.method, webhook.timeout.as_secs(), webhook.headers[0].0.as_str()), (Method::Put, 300, "x-a"));
+    assert_eq!(load(&webhook_with(r#", "events": ["*"]"#)).handlers[0].events, EventKind::ALL);
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_path_and_what_is_allowed() {
+    let expiry = |keys: &str| format!(r#"{{"certificate_expiry_monitor": {{{keys}}}}}"#);
+    let days = "an integer from 0 to 36525";
+    for (document, problem) in [
+        ("[]".into(), ": [] is not allowed; expected an object".trim_start_matches(": ").to_owned()),
+        (r#"{"webhooks": {}}"#.into(), "webhooks: {} is not allowed; expected a list".into()),
+        (r#"{"require_https": "yes"}"#.into(), "require_https: \"yes\" is not allowed; expected true or false".into()),
+        (
+            r#"{"mode": "leader"}"#.into(),
+            "mode: \"leader\" is not allowed; expected one of monitor, standby, observer, auto".into(),
+        ),
+        (
+            expiry(r#""warning_threshold_days": "30""#),
+            format!("certificate_expiry_monitor.warning_threshold_days: \"30\" is not allowed; expected {days}"),
+        ),
+        (
+            expiry(r#""warning_threshold_days": -1"#),
+            format!("certificate_expiry_monitor.warning_threshold_days: -1 is not allowed; expected {days}"),
+        ),
+        (
+            expiry(r#""warning_threshold_days": 1.5"#),
+            format!("certificate_expiry_monitor.warning_threshold_days: 1.5 is not allowed; expected {days}"),
+        ),
+        (
+            expiry(r#""warning_threshold_days": 1e300"#),
+            format!("certificate_expiry_monitor.warning_threshold_days: 1e+300 is not allowed; expected {days}"),
+        ),
+        (
+            expiry(r#""check_interval_seconds": 4294967297"#),
+            "certificate_expiry_monitor.check_interval_seconds: 4294967297 is not allowed; expected an integer from 0 \
+             to 31536000"
+                .into(),
+        ),
+        (
+            r#"{"observe": {"flush_seconds": 0}}"#.into(),
+            "observe.flush_seconds: 0 is not allowed; expected an integer from 1 to 3600".into(),
+        ),
+        (
+            r#"{"observe": {"api_id": "xds..x"}}"#.into(),
+            "observe.api_id: \"xds..x\" is not allowed; expected a property such as \"xds.route_name\", or { \"value\": \
+             \"my-api\" }"
+                .into(),
+        ),
+        (
+            webhook_with(r#", "timeout_seconds": 301"#),
+            "webhooks[0].timeout_seconds: 301 is not allowed; expected an integer from 1 to 300".into(),
+        ),
+        (
+            webhook_with(r#", "method": "TRACE""#),
+            "webhooks[0].method: \"TRACE\" is not allowed; expected one of GET, PUT, POST, PATCH, DELETE".into(),
+        ),
+        (
+            webhook_with(r#", "events": ["CertificateRenewed"]"#),
+            "webhooks[0].events[0]: \"CertificateRenewed\" is not allowed; expected one of *, CertificateExpiringSoon, \
+             CertificateExpired"
+                .into(),
+        ),
+        (
+            webhook_with(r#", "roles": []"#),
+            "webhooks[0].roles: names nothing; leave the key out for the default".into(),
+        ),
+        (r#"{"certificates": [{"pem": "x"}]}"#.into(), "certificates[0].role: missing; this key is required".into()),
+    ] {
+        assert!(problems(&document).contains(&problem), "{document}\n{problem}\n{:#?}", problems(&document));
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_and_the_nearest_one_is_named() {
+    assert_eq!(
+        only_problem(r#"{"certificate_expiry_monitor": {"warning_treshold_days": 7}}"#),
+        "certificate_expiry_monitor.warning_treshold_days: unknown key; did you mean \"warning_threshold_days\"?"
+    );
+    assert_eq!(only_problem(r#"{"web_hooks": []}"#), "web_hooks: unknown key; did you mean \"webhooks\"?");
+    assert_eq!(
+        only_problem(r#"{"observe": {"zzz": 1}}"#),
+        "observe.zzz: unknown key; the keys here are client, upstream, api_id, flush_seconds"
+    );
+}
+
+#[test]
+fn all_problems_of_a_document_are_reported_at_once() {
+    let found = problems(
+        r#"{"certificate_expiry_monitor": {"check_interval_seconds": -1, "thresholds": []},
+            "certificates": [{"role": "server", "pem": "", "api_id": "x"}],
+            "webhooks": [{"name": "a b", "cluster": "", "url": "nowhere", "retries": 3}], "strict_env": 1}"#,
+    );
+    let paths: Vec<_> = found.iter().map(|problem| problem.split(": ").next().unwrap()).collect();
+    for path in [
+        "strict_env",
+        "certificate_expiry_monitor.check_interval_seconds",
+        "certificate_expiry_monitor.thresholds",
+        "certificates[0].api_id",
+        "certificates[0].pem",
+        "webhooks[0].name",
+        "webhooks[0].cluster",
+        "webhooks[0].url",
+        "webhooks[0].retries",
+    ] {
+        assert!(paths.contains(&path), "{path} is not among {found:#?}");
+    }
+    assert_eq!(paths.len(), 9, "{found:#?}");
+}
+
+#[test]
+fn every_certificate_of_a_bundle_is_taken_and_a_broken_one_is_named() {
+    let good: Vec<String> = ["localhost", "client"].map(|name| serde_json::from_str(&pem(name)).unwrap()).into();
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let bundle = serde_json::Value::from([&good[0], broken, &good[1], &good[0]].concat());
+    let config = load(&format!(r#"{{"certificates": [{{"role": "ca", "name": "bundle", "pem": {bundle}}}]}}"#));
+    let names: Vec<_> = config.certificates.iter().map(|c| c.certificate.name.as_str()).collect();
+    assert_eq!(names, ["localhost", "Test Client"], "the same one twice is one");
+    assert!(config.certificates.iter().all(|c| c.usage.role() == Role::Ca && c.place.as_deref() == Some("bundle")));
+    let warning = "certificates[0].pem: block 2 of 4 is not monitored: the contents are not an X.509 certificate";
+    assert!(config.warnings.iter().any(|line| line == warning), "{:?}", config.warnings);
+}
+
+#[test]
+fn a_pem_without_a_certificate_is_refused() {
+    let document =
+        |pem: &str| format!(r#"{{"certificates": [{{"role": "server", "pem": {}}}]}}"#, serde_json::Value::from(pem));
+    for (text, why) in [
+        ("hello", "holds no certificate that can be read; expected PEM with CERTIFICATE blocks"),
+        ("", "holds no certificate that can be read; expected PEM with CERTIFICATE blocks"),
+        (
+            "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----",
+            "holds no certificate that can be read (block 1 of 1 is not monitored: the block is not base64); expected \
+             PEM with CERTIFICATE blocks",
+        ),
+        (
+            "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----",
+            "holds no certificate that can be read (block 1 of 1 is not monitored: the block is not a certificate); \
+             expected PEM with CERTIFICATE blocks",
+        ),
+    ] {
+        assert_eq!(only_problem(&document(text)), format!("certificates[0].pem: {why}"));
+    }
+}
+
+#[test]
+fn a_private_key_is_refused_by_name_and_never_shown() {
+    let text = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0LWtleQ==\n-----END PRIVATE KEY-----\n";
+    let good: String = serde_json::from_str(&pem("localhost")).unwrap();
+    let bundle = serde_json::Value::from([&good, text].concat());
+    let found = problems(&format!(r#"{{"certificates": [{{"role": "server", "pem": {bundle}}}]}}"#)).join("\n");
+    assert_eq!(
+        found,
+        "certificates[0].pem: holds a private key; paste only the CERTIFICATE blocks, and treat that key as leaked"
+    );
+}
+
+#[test]
+fn only_client_and_upstream_have_an_api() {
+    let document =
+        |role: &str| format!(r#"{{"certificates": [{{"role": "{role}", "pem": {}, "api_id": "x"}}]}}"#, pem("ca"));
+    for role in ["server", "ca"] {
+        assert_eq!(
+            only_problem(&document(role)),
+            format!(
+                "certificates[0].api_id: a certificate of role {role} belongs to the whole proxy and has no api_id; only \
+                 client and upstream have one"
+            )
+        );
+    }
+    for role in ["client", "upstream"] {
+        assert_eq!(load(&document(role)).certificates[0].usage.api_id(), Some("x"));
+    }
+}
+
+#[test]
+fn webhook_names_are_unique() {
+    let entry = r#"{"name": "ops", "cluster": "hooks", "url": "https://h/x"}"#;
+    assert_eq!(
+        only_problem(&format!(r#"{{"webhooks": [{entry}, {entry}]}}"#)),
+        "webhooks: the name \"ops\" is there twice"
+    );
+}
+
+#[test]
+fn a_url_is_checked_and_never_shown() {
+    for (url, why) in [
+        ("https:///secret-path", "the URL has no host"),
+        ("secret-path", "the URL is not absolute; expected https://host/path"),
+        ("ftp://h/secret-path", "the scheme of the URL is not http or https"),
+    ] {
+        let document = format!(r#"{{"webhooks": [{{"name": "ops", "cluster": "hooks", "url": "{url}"}}]}}"#);
+        assert_eq!(only_problem(&document), format!("webhooks[0].url: {why}"));
+    }
+}
+
+#[test]
+fn plain_http_is_a_warning_and_require_https_refuses_it() {
+    let keys = r#""webhooks": [{"name": "ops", "cluster": "hooks", "url": "http://h/secret"}]"#;
+    let warnings = load(&format!("{{{keys}}}")).warnings;
+    assert_eq!(
+        warnings,
+        ["webhooks[0].url: the URL is http://, so the receiver is told in plain text; require_https refuses that"]
+    );
+    assert_eq!(
+        only_problem(&format!(r#"{{{keys}, "require_https": true}}"#)),
+        "webhooks[0].url: the URL is http:// and require_https is true"
+    );
+}
+
+#[test]
+fn headers_that_would_break_a_request_are_refused_and_values_never_shown() {
+    let document = |name: &str, value: &str| {
+        let headers = serde_json::json!({ name: value });
+        webhook_with(&format!(r#", "headers": {headers}"#))
+    };
+    for name in [":path", "Host", "content-length", "Transfer-Encoding", "connection", "x y", "x:", ""] {
+        let found = only_problem(&document(name, "secret"));
+        assert!(found.contains("is not a header that can be set"), "{name}: {found}");
+        assert!(!found.contains("secret"), "{found}");
+    }
+    for value in ["secret\r\nx: y", "secret\n", "secret\u{0}"] {
+        assert_eq!(
+            only_problem(&document("x", value)),
+            "webhooks[0].headers.x: the header's value holds a line break or another control character"
+        );
+    }
+    let found = only_problem(&document("x", "secret {{ cert_nam }}"));
+    assert_eq!(
+        found,
+        "webhooks[0].headers.x: webhook template error: undefined value: `cert_nam` is undefined line=1 column=11"
+    );
+    assert_eq!(
+        problems(&webhook_with(r#", "headers": {"X": "a", "x": "b"}"#)),
+        ["webhooks[0].headers.x: is there twice; header names do not know case"]
+    );
+}
+
+#[test]
+fn a_missing_variable_disables_its_webhook_or_with_strict_env_refuses_the_document() {
+    let headers = r#", "headers": {"authorization": "Bearer ${TOKEN}"}"#;
+    let mut config = load(&webhook_with(headers));
+    assert!(config.resolve(&|name| (name == "TOKEN").then(String::new)).unwrap().is_empty());
+    assert!(config.handlers[0].is_active());
+
+    let lines = config.resolve(&|_| None).unwrap();
+    let line = "webhook \"ops\" is disabled: environment variable TOKEN is not set; name it in \
+                vm_config.environment_variables.host_env_keys and set it for Envoy";
+    assert_eq!(lines, [line]);
+    assert!(!config.handlers[0].is_active());
+
+    let strict = webhook_with(headers).replacen('{', r#"{"strict_env": true, "#, 1);
+    let problems = load(&strict).resolve(&|_| None).unwrap_err();
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [line]);
+}
+
+#[test]
+fn the_word_in_vm_config_says_what_an_instance_is() {
+    for (word, mode) in [
+        ("monitor", Mode::Monitor),
+        ("standby", Mode::Standby),
+        ("observer", Mode::Observer),
+        ("auto", Mode::Auto),
+        ("", Mode::Auto),
+        ("anything", Mode::Auto),
+    ] {
+        assert_eq!(Mode::of_word(word), mode);
+    }
+    assert_eq!(load(r#"{"mode": "standby"}"#).mode, Some(Mode::Standby));
+}
+
+/// Tyk's documented block, as it is printed there.
+const TYKS_BLOCK: &str = r#""security": {
+    "certificate_expiry_monitor": {
+      "warning_threshold_days": 30,
+      "check_cooldown_seconds": 10,
+      "event_cooldown_seconds": 20,
+      "check_interval_seconds": 30
+    }
+  },
+  "event_handlers": {
+    "events": {
+      "CertificateExpiringSoon": [
+        {
+          "handler_name": "eh_web_hook_handler",
+          "handler_meta": {
+            "method": "POST",
+            "target_path": "https://your-webhook-endpoint.com/certificates",
+            "header_map": {
+              "Content-Type": "application/json",
+              "X-Event-Type": "CertificateExpiringSoon"
+            },
+            "event_timeout": 10
+          }
+        }
+      ],
+      "CertificateExpired": [
+        {
+          "handler_name": "eh_web_hook_handler",
+          "handler_meta": {
+            "method": "POST",
+            "target_path": "https://your-webhook-endpoint.com/certificates",
+            "header_map": {
+              "Content-Type": "application/json",
+              "X-Event-Type": "CertificateExpired"
+            },
+            "event_timeout": 10
+          }
+        }
+      ]
+    }
+  }"#;
+
+#[test]
+fn tyks_documented_block_is_read_whole() {
+    for (clusters, cluster) in [
+        (r#", "target_clusters": {"your-webhook-endpoint.com": "webhook_receiver"}"#, "webhook_receiver"),
+        ("", "your-webhook-endpoint.com"),
+    ] {
+        let config = load(&format!("{{{TYKS_BLOCK}{clusters}}}"));
+        assert_eq!(config.expiry.check_interval.as_secs(), 30);
+        let mut events = Vec::new();
+        for handler in &config.handlers {
+            events.extend(handler.events.clone());
+            assert_eq!(handler.cooldown.as_secs(), 10, "event_timeout is a cooldown");
+            let webhook = handler.webhook().unwrap();
+            assert_eq!((webhook.cluster.as_str(), webhook.url.path.as_str()), (cluster, "/certificates"));
+            assert_eq!(webhook.timeout.as_secs(), 10, "the default, whatever event_timeout is");
+            assert!(webhook.headers.iter().any(|(name, _)| name == "x-event-type"));
+        }
+        events.sort();
+        assert_eq!(events, EventKind::ALL);
+    }
+}
+
+#[test]
+fn tyks_section_stands_below_security_or_at_top_level_and_not_in_both() {
+    let both = r#"{"certificate_expiry_monitor": {}, "security": {"certificate_expiry_monitor": {}}}"#;
+    assert_eq!(
+        only_problem(both),
+        "security.certificate_expiry_monitor: is there already as certificate_expiry_monitor at top level; keep one of them"
+    );
+    assert!(only_problem(r#"{"security": {"certificates": {}}}"#).starts_with("security.certificates: unknown key"));
+}
+
+#[test]
+fn tyks_log_handler_and_templates_are_read() {
+    let config = load(
+        r#"{"event_handlers": {"events": {"CertificateExpired": [
+             {"handler_name": "eh_log_handler", "handler_meta": {"prefix": "ALERT"}},
+             {"handler_name": "eh_web_hook_handler",
+              "handler_meta": {"target_path": "https://h/x", "template_path": "templates/mine.json", "name": "my hook"}},
+             {"handler_name": "eh_web_hook_handler",
+              "handler_meta": {"target_path": "https://h/x", "template_path": "templates/default_webhook.json",
+                               "name": "my hook", "disabled": true}}]}},
+           "templates": {"templates/mine.json": "{\"name\": {{ cert_name }}}"}}"#,
+    );
+    assert!(matches!(&config.handlers[0].action, Action::Log(prefix) if prefix == "ALERT"));
+    let names: Vec<_> = config.handlers.iter().map(|handler| handler.name.as_str()).collect();
+    assert_eq!(names, ["CertificateExpired-log", "my-hook", "my-hook-2"]);
+    assert_eq!([config.handlers[1].is_active(), config.handlers[2].is_active()], [true, false]);
+    let body = config.handlers[1].webhook().unwrap().template.json(&crate::render::fields::samples()[1]).unwrap();
+    assert_eq!(body, r#"{"name": "sample"}"#);
+}
+
+#[test]
+fn tyks_oas_list_is_read() {
+    let config = load(
+        r#"{"eventHandlers": [
+             {"enabled": true, "trigger": "CertificateExpiringSoon", "type": "webhook", "cooldownPeriod": "1m30s",
+              "name": "oas", "url": "https://h:8443/x", "method": "PUT", "headers": {"X-A": "b"}, "bodyTemplate": ""},
+             {"enabled": false, "trigger": "CertificateExpired", "type": "webhook", "url": "https://h/x", "method": "POST",
+              "headers": [{"name": "X-A", "value": "b"}]}],
+           "target_clusters": {"h": "hooks"}}"#,
+    );
+    let [first, second] = config.handlers.as_slice() else { panic!("{config:?}") };
+    assert_eq!((first.name.as_str(), first.cooldown.as_secs(), first.is_active()), ("oas", 90, true));
+    assert_eq!(first.webhook().unwrap().cluster, "hooks", "a port does not matter");
+    assert_eq!((second.name.as_str(), second.is_active()), ("CertificateExpired", false));
+    assert_eq!(second.webhook().unwrap().headers[0].0, "x-a");
+}
+
+#[test]
+fn what_tyk_has_and_we_do_not_is_refused_by_name_with_what_to_use_instead() {
+    let classic =
+        |event: &str, handler: &str| format!(r#"{{"event_handlers": {{"events": {{"{event}": [{handler}]}}}}}}"#);
+    let hook = |meta: &str| {
+        format!(
+            r#"{{"handler_name": "eh_web_hook_handler", "handler_meta": {{"target_path": "https://h/x", {meta}}}}}"#
+        )
+    };
+    for (document, words) in [
+        (classic("CertificateExpired", r#"{"handler_name": "eh_dynamic_handler"}"#), "JavaScript handlers do not run"),
+        (classic("CertificateExpired", r#"{"handler_name": "eh_mail_handler"}"#), "one of eh_web_hook_handler, eh_log"),
+        (
+            classic("AuthFailure", ""),
+            "\"AuthFailure\" is not an event of this plugin; it has CertificateExpiringSoon and",
+        ),
+        (classic("CertificateExpired", &hook(r#""id": "abc""#)), "write its url, method and headers here instead"),
+        (classic("CertificateExpired", &hook(r#""template_path": "templates/x.json""#)), "a plugin cannot read files"),
+        (
+            r#"{"templates": {"x": "{{if eq .Type \"a\"}}{{.Meta.CertID}}{{end}}"}}"#.into(),
+            "is a Go template; write it in Jinja",
+        ),
+        (r#"{"templates": {"x": "{{ cert_nam }}"}}"#.into(), "line=1 column=4"),
+        (
+            r#"{"eventHandlers": [{"trigger": "CertificateExpired", "type": "webhook", "url": "https://h/x",
+                "cooldownPeriod": "soon"}]}"#
+                .into(),
+            "expected a duration such as 10s, 1m30s or 2h",
+        ),
+    ] {
+        let found = problems(&document).join("\n");
+        assert!(found.contains(words), "{document}\n{found}");
+    }
+}

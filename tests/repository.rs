@@ -1,0 +1,130 @@
+//! What the repository says of itself holds: where dependencies point, and what documents name.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `folder` that ends in `extension`, with its path from the root and its text.
+fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|own| own == extension) {
+                found.push((name(&path), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn name(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/")
+}
+
+/// The documents for people, wherever they stand.
+fn documents() -> Vec<(String, String)> {
+    let mut documents = files("docs", "md");
+    for entry in fs::read_dir(root()).unwrap() {
+        let path: PathBuf = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            documents.push((name(&path), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    documents
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    const LAYERS: [(&str, &[&str]); 6] = [
+        ("domain", &[]),
+        ("decode", &["domain"]),
+        ("render", &["domain"]),
+        ("config", &["decode", "render", "domain"]),
+        ("application", &["config", "decode", "render", "domain"]),
+        ("host", &["application", "config", "decode", "render", "domain"]),
+    ];
+    for (layer, below) in LAYERS {
+        for (file, text) in files(&format!("src/{layer}"), "rs") {
+            for used in text.split("crate::").skip(1) {
+                let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+                assert!(used == layer || below.contains(&used), "{file} uses crate::{used}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_foreign_thing_has_one_place() {
+    // word | where it may stand
+    const PLACES: [(&str, &str); 6] = [
+        ("x509_parser", "src/decode/x509.rs"),
+        ("minijinja", "src/render/"),
+        ("prost", "src/config/document.rs"),
+        ("proxy_wasm::", "src/host/"),
+        ("unsafe", "src/host/calls.rs"),
+        ("postcard", "src/application/"),
+    ];
+    for (file, text) in files("src", "rs") {
+        for (word, place) in PLACES {
+            let is_named = text.lines().any(|line| line.contains(word) && !line.trim_start().starts_with("//"));
+            assert!(!is_named || file.starts_with(place), "{file} names {word}");
+        }
+    }
+    for (file, text) in files("src/domain", "rs") {
+        for word in ["serde", "log::"] {
+            assert!(!text.contains(word), "{file} names {word}");
+        }
+    }
+}
+
+#[test]
+fn every_file_that_a_document_names_is_there() {
+    for (document, text) in documents() {
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let is_path = quoted.contains('/')
+                && !quoted.contains([' ', '<', '*', '$', ':', '=', '{', '\n'])
+                && ["src/", "tests/", "docs/", "envoy/", "templates/", ".cargo/", ".ci/"]
+                    .iter()
+                    .any(|folder| quoted.starts_with(folder));
+            assert!(!is_path || root().join(quoted).exists(), "{document} names {quoted}, which is not there");
+        }
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = target.split('#').next().unwrap();
+            let is_local = !target.is_empty() && !target.contains("://");
+            let folder = root().join(&document);
+            assert!(
+                !is_local || folder.parent().unwrap().join(target).exists(),
+                "{document} links to {target}, which is not there"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_document_that_a_document_prints_is_valid() {
+    let mut checked = 0;
+    for (document, text) in documents() {
+        for block in text.split("```json\n").skip(1).filter_map(|rest| rest.split("\n```").next()) {
+            let value: serde_json::Value =
+                serde_json::from_str(block).unwrap_or_else(|error| panic!("{document}: {error}\n{block}"));
+            // Bodies are JSON too.
+            if value.get("event").is_some() {
+                continue;
+            }
+            if let Err(problems) = cert_expiry_monitor::config::Config::load(block.as_bytes()) {
+                panic!("{document}: {problems:#?}\n{block}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked >= 3, "only {checked} documents were found");
+}

@@ -1,0 +1,9 @@
+//! The monitor's decisions in simulated time: months of a certificate's life in milliseconds.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod cooldowns;
+mod crossings;
+mod deliveries;
+mod log_lines;
+mod observations;
+mod world;

@@ -1,0 +1,97 @@
+//! What observers hand over.
+
+use cert_expiry_monitor::application::monitor::Input;
+use cert_expiry_monitor::domain::Role;
+use serde_json::json;
+
+use crate::world::{DAY, HOUR, MINUTE, World, pem};
+
+fn world(start: i64) -> World {
+    let mut world = World::starting(start, json!({ "observe": { "flush_seconds": 5 } }));
+    world.run_until(start + 2);
+    world
+}
+
+#[test]
+fn what_is_handed_over_is_checked_with_the_next_batch() {
+    let mut world = world(-DAY);
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(-DAY + 6);
+    assert_eq!(world.received(), []);
+    world.run_until(-DAY + 8);
+    let [received] = world.received().try_into().unwrap();
+    assert_eq!((received.at, received.role.as_str(), received.api_id.as_deref()), (-DAY + 7, "client", Some("orders")));
+    assert_eq!(received.name, "Test Client");
+}
+
+#[test]
+fn however_often_it_is_handed_over_it_is_one_event() {
+    let mut world = world(-DAY);
+    for second in 3..60 {
+        world.observe(Role::Client, Some("orders"), "client");
+        world.run_until(-DAY + second);
+    }
+    world.run_until(-DAY + 2 * MINUTE);
+    assert_eq!(world.received().len(), 1);
+}
+
+#[test]
+fn a_known_certificate_that_turns_up_elsewhere_is_reported_inside_the_check_cooldown() {
+    let mut world = world(-DAY);
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(-DAY + MINUTE);
+    world.observe(Role::Client, Some("billing"), "client");
+    world.run_until(-DAY + 2 * MINUTE);
+    let apis: Vec<_> = world.received().into_iter().map(|received| received.api_id.unwrap()).collect();
+    assert_eq!(apis, ["orders", "billing"]);
+}
+
+#[test]
+fn an_observed_certificate_expires_on_time_although_nobody_hands_it_over_again() {
+    let mut world = world(-40 * DAY);
+    world.observe(Role::Upstream, Some("orders"), "upstream");
+    world.run_until(1);
+    let events = world.events();
+    assert_eq!(events.first().unwrap(), &(-30 * DAY, "CertificateExpiringSoon".to_owned()));
+    assert_eq!(events.last().unwrap(), &(0, "CertificateExpired".to_owned()));
+}
+
+#[test]
+fn an_expired_one_that_no_peer_presents_any_more_is_forgotten() {
+    let mut world = world(-MINUTE);
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(7 * DAY);
+    let told: Vec<_> = world.events().into_iter().map(|(at, _)| at / DAY).collect();
+    assert_eq!(told, [0, 0, 1], "soon, expired, and once more within twice the check cooldown");
+    assert_eq!(world.metric("certificates;.;role=.=client"), 0);
+
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(7 * DAY + MINUTE);
+    assert_eq!(world.received().len(), 1, "until somebody presents it again");
+}
+
+#[test]
+fn what_cannot_be_used_is_counted_and_costs_nothing_else() {
+    let mut world = world(-DAY);
+    world.input(Input::Observed(vec![b"garbage".to_vec(), Vec::new(), vec![0xff; 100_000]]));
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(-DAY + MINUTE);
+    assert_eq!(world.metric("dropped_total;.;reason=.=bad_queue_item"), 3);
+    assert_eq!(world.received().len(), 1);
+}
+
+#[test]
+fn url_encoded_and_plain_certificates_are_the_same() {
+    use cert_expiry_monitor::application::observation::Observation;
+    use cert_expiry_monitor::domain::Usage;
+    let mut world = world(-DAY);
+    let usage = Usage::new(Role::Client, Some("orders".to_owned()));
+    let encoded = pem("client").replace('\n', "%0A").replace(' ', "%20").replace('+', "%2B").replace('/', "%2F");
+    for text in [pem("client"), encoded] {
+        let item = Observation::encode(&usage, text.as_bytes()).unwrap();
+        world.input(Input::Observed(vec![item]));
+    }
+    world.run_until(-DAY + HOUR);
+    assert_eq!(world.received().len(), 1);
+    assert_eq!(world.metric("certificates;.;role=.=client"), 1);
+}

@@ -1,0 +1,205 @@
+//! A proxy in which time passes when a test says so.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cert_expiry_monitor::application::effect::{Answer, Call, Effect};
+use cert_expiry_monitor::application::monitor::{Input, Monitor};
+use cert_expiry_monitor::application::observation::Observation;
+use cert_expiry_monitor::config::Config;
+use cert_expiry_monitor::domain::{Role, UnixTime, Usage};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use serde_json::{Value, json};
+
+/// The end of every certificate in tests/data.
+pub const END: UnixTime = UnixTime::from_secs(1_768_657_912);
+
+pub const MINUTE: i64 = 60;
+pub const HOUR: i64 = 3_600;
+pub const DAY: i64 = 86_400;
+
+/// The certificate in tests/data/<name>.pem.
+pub fn pem(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/tests/data/{name}.pem", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// `secs` seconds after the end of the certificates.
+pub fn at(secs: i64) -> UnixTime {
+    UnixTime::from_secs(END.secs() + secs)
+}
+
+/// An event as a receiver got it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// When, in seconds from the end of the certificates.
+    pub at: i64,
+    pub cluster: String,
+    pub event: String,
+    pub name: String,
+    pub role: String,
+    pub api_id: Option<String>,
+    pub id: String,
+}
+
+/// A monitor, its shared data, its receivers and its clock.
+pub struct World {
+    document: Value,
+    monitor: Monitor,
+    pub now: UnixTime,
+    pub shared_data: BTreeMap<String, Vec<u8>>,
+    pub metrics: BTreeMap<String, u64>,
+    /// What the receivers behind a cluster answer; 200 where nothing is said, silence where it is `None`.
+    pub answers: BTreeMap<String, Option<Answer>>,
+    received: Vec<Received>,
+}
+
+impl World {
+    /// A proxy that starts `secs` seconds after the end of the certificates. Webhooks without headers get one that
+    /// carries the event's id.
+    pub fn starting(secs: i64, mut document: Value) -> Self {
+        if document.get("webhooks").is_none() {
+            document["webhooks"] = json!([webhook("hooks")]);
+        }
+        let now = at(secs);
+        Self {
+            monitor: monitor(&document, now),
+            document,
+            now,
+            shared_data: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            received: Vec::new(),
+        }
+    }
+
+    /// Puts a new instance in the place of the monitor, over the same shared data.
+    pub fn restart(&mut self) {
+        self.monitor = monitor(&self.document, self.now);
+        for blob in Monitor::stored_keys().filter_map(|key| self.shared_data.get(&key).cloned()).collect::<Vec<_>>() {
+            self.input(Input::Restored(blob));
+        }
+    }
+
+    /// Lets time pass until `secs` seconds after the end of the certificates. Ticks come when the monitor wants them, 7 ms
+    /// late, as a busy event loop would have them, and at the end.
+    pub fn run_until(&mut self, secs: i64) {
+        const LATE: Duration = Duration::from_millis(7);
+        let end = at(secs);
+        loop {
+            let next = self.monitor.next_wakeup().max(self.now).after(LATE);
+            if next > end {
+                break;
+            }
+            self.now = next;
+            self.input(Input::Tick);
+        }
+        self.now = end;
+        self.input(Input::Tick);
+    }
+
+    /// Sets the clock, without letting time pass.
+    pub fn set_clock(&mut self, secs: i64) {
+        self.now = at(secs);
+    }
+
+    /// An observer hands a certificate over.
+    pub fn observe(&mut self, role: Role, api_id: Option<&str>, name: &str) {
+        let usage = Usage::new(role, api_id.map(str::to_owned));
+        let item = Observation::encode(&usage, pem(name).as_bytes()).unwrap();
+        self.input(Input::Observed(vec![item]));
+    }
+
+    pub fn input(&mut self, input: Input) {
+        for effect in self.monitor.handle(input, self.now) {
+            match effect {
+                Effect::Call(call) => self.answer(&call),
+                Effect::Store { key, value } => {
+                    self.shared_data.insert(key, value);
+                }
+                Effect::Gauge(metric, value) => {
+                    self.metrics.insert(metric.name().to_owned(), value);
+                }
+                Effect::Count(metric, by) => *self.metrics.entry(metric.name().to_owned()).or_default() += by,
+            }
+        }
+    }
+
+    fn answer(&mut self, call: &Call) {
+        let answer = self.answers.get(&call.cluster).copied().unwrap_or(Some(Answer::Status(200)));
+        if matches!(answer, Some(Answer::Status(_)) | None) {
+            self.received.push(received(self.now, call));
+        }
+        if let Some(answer) = answer {
+            self.input(Input::Answered(call.id, answer));
+        }
+    }
+
+    /// What was received since the last call.
+    pub fn received(&mut self) -> Vec<Received> {
+        std::mem::take(&mut self.received)
+    }
+
+    /// When which event was received since the last call.
+    pub fn events(&mut self) -> Vec<(i64, String)> {
+        self.received().into_iter().map(|received| (received.at, received.event)).collect()
+    }
+
+    /// The value of a metric, named as Prometheus would show it.
+    pub fn metric(&self, name: &str) -> u64 {
+        *self.metrics.get(&format!("cert_expiry_monitor_{name}")).unwrap_or_else(|| panic!("{:?}", self.metrics))
+    }
+}
+
+/// A webhook through `cluster`, called like it.
+pub fn webhook(cluster: &str) -> Value {
+    json!({ "name": cluster, "cluster": cluster, "url": "https://hooks.example.com/x", "headers": { "x-id": "{{ id }}" } })
+}
+
+fn monitor(document: &Value, now: UnixTime) -> Monitor {
+    let mut config = Config::load(document.to_string().as_bytes()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let missing = config.resolve(&|_| None).unwrap();
+    Monitor::new(config, missing, now)
+}
+
+fn received(now: UnixTime, call: &Call) -> Received {
+    let body: Value = serde_json::from_slice(call.body.as_deref().unwrap()).unwrap();
+    let text = |key: &str| body[key].as_str().map(str::to_owned);
+    let header = |name: &str| call.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    Received {
+        at: now.secs() - END.secs(),
+        cluster: call.cluster.clone(),
+        event: text("event").unwrap(),
+        name: text("cert_name").unwrap(),
+        role: text("cert_role").unwrap(),
+        api_id: text("api_id"),
+        id: header("x-id").unwrap_or_default(),
+    }
+}
+
+thread_local! {
+    static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Lines;
+
+impl Log for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        LINES.with_borrow_mut(|lines| lines.push((record.level(), record.args().to_string())));
+    }
+
+    fn flush(&self) {}
+}
+
+/// The log lines of this thread since the last call; nothing is kept before the first one.
+pub fn log_lines() -> Vec<(Level, String)> {
+    static LOGGER: Lines = Lines;
+    // Another test of this process may have been first.
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(LevelFilter::Trace);
+    LINES.take()
+}
