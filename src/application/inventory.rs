@@ -139,12 +139,13 @@ impl Inventory {
 
     /// How many certificates are watched in each role, and when the first of them ends.
     pub fn by_role(&self) -> BTreeMap<Role, InRole> {
-        let mut summary: BTreeMap<_, _> = Role::ALL.into_iter().map(|role| (role, InRole::default())).collect();
+        let mut summary = BTreeMap::new();
+        summary.extend(Role::ALL.map(|role| (role, InRole::default())));
         for watched in self.watched.values() {
             let mut last = None;
             // Usages are sorted by role: those of one role stand together.
             for role in watched.usages.keys().map(Usage::role).filter(|role| last.replace(*role) != Some(*role)) {
-                let in_role = summary.entry(role).or_default();
+                let in_role: &mut InRole = summary.entry(role).or_default();
                 in_role.count = in_role.count.saturating_add(1);
                 let end = watched.certificate.not_after;
                 in_role.earliest = Some(in_role.earliest.map_or(end, |earliest| earliest.min(end)));

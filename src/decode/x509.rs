@@ -33,7 +33,7 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, NotACertificate> {
 fn name(x509: &X509Certificate<'_>) -> String {
     // The last common name is the most specific one; Go, and so Tyk, takes it too.
     let common_name = x509.subject().iter_common_name().last().map(attribute);
-    let serial_number = || hex(x509.raw_serial()).to_uppercase();
+    let serial_number = || hex(x509.raw_serial()).to_ascii_uppercase();
     common_name
         .into_iter()
         .chain(first_alternative_name(x509))
