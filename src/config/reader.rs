@@ -37,10 +37,28 @@ impl<'a> Node<'a> {
         self.findings.problem(Problem::at(&self.path, message.to_string()));
     }
 
-    /// Reports this value as not allowed, and shows it.
+    /// Reports this value as not allowed, and shows it if it is a number, a word or the like.
     pub(super) fn refuse_value(&self, expected: impl fmt::Display) {
-        let shown: String = harmless(&self.value.to_string()).chars().take(80).collect();
+        let shown = match self.value {
+            Value::Object(_) => "an object".to_owned(),
+            Value::Array(_) => "a list".to_owned(),
+            value => harmless(&value.to_string()).chars().take(80).collect(),
+        };
         self.refuse(format!("{shown} is not allowed; expected {expected}"));
+    }
+
+    /// Reports that something else than an object or a list stands here. It is not shown: it may be a URL or a header.
+    fn refuse_kind<T>(&self, expected: &str) -> Option<T> {
+        let kind = match self.value {
+            Value::Null => "null",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        self.refuse(format!("{kind} is not allowed; expected {expected}"));
+        None
     }
 
     pub(super) fn warn(&self, message: impl fmt::Display) {
@@ -61,12 +79,12 @@ impl<'a> Node<'a> {
     pub(super) fn any_object(&self) -> Option<Object<'a>> {
         match self.value {
             Value::Object(map) => Some(Object { path: self.path.clone(), map, findings: self.findings }),
-            _ => self.wrong("an object"),
+            _ => self.refuse_kind("an object"),
         }
     }
 
     pub(super) fn list(&self) -> Option<Vec<Self>> {
-        let Value::Array(values) = self.value else { return self.wrong("a list") };
+        let Value::Array(values) = self.value else { return self.refuse_kind("a list") };
         let item = |(index, value)| Self { path: format!("{}[{index}]", self.path), value, findings: self.findings };
         Some(values.iter().enumerate().map(item).collect())
     }
@@ -77,10 +95,7 @@ impl<'a> Node<'a> {
 
     /// Like [`Node::text`], for values that nobody may see.
     pub(super) fn secret_text(&self) -> Option<&'a str> {
-        self.value.as_str().or_else(|| {
-            self.refuse("expected a string");
-            None
-        })
+        self.value.as_str().or_else(|| self.refuse_kind("a string"))
     }
 
     pub(super) fn non_empty_text(&self) -> Option<&'a str> {

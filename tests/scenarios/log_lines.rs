@@ -28,7 +28,7 @@ fn the_lines_of_the_documented_table_are_written_at_their_levels() {
         &std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/certificates.json")).unwrap(),
     )
     .unwrap();
-    let short = |name: &str| facts[name]["sha256"].as_str().unwrap()[..8].to_owned();
+    let short = |name: &str| facts[name]["sha256"].as_str().unwrap().get(..8).unwrap().to_owned();
     for (level, line) in [
         (
             Level::Info,
