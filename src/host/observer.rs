@@ -32,11 +32,11 @@ impl Proxy for Host {
     }
 
     fn hand_over(&self, item: &[u8]) -> bool {
-        // The queue is there once a monitor has registered it, which may be after the first requests.
-        let queue = self.queue.get().or_else(|| calls::resolve_queue(QUEUE));
-        let handed_over = queue.is_some_and(|queue| calls::enqueue(queue, item));
-        // One that takes nothing any more is looked up again.
-        self.queue.set(queue.filter(|_| handed_over));
+        let handed_over = self.find_queue().is_some_and(|queue| calls::enqueue(queue, item));
+        if !handed_over {
+            // One that takes nothing any more is looked up again.
+            self.queue.set(None);
+        }
         handed_over
     }
 
@@ -47,18 +47,28 @@ impl Proxy for Host {
     }
 }
 
+impl Host {
+    /// The queue, which is there once a monitor has registered it. That may be after the first requests.
+    fn find_queue(&self) -> Option<Queue> {
+        if self.queue.get().is_none() {
+            self.queue.set(calls::resolve_queue(QUEUE));
+        }
+        self.queue.get()
+    }
+}
+
 impl SharedObserver {
     pub(super) fn new(observer: Observer) -> Rc<Self> {
         Rc::new(Self { observer: RefCell::new(observer), host: Host::default() })
     }
 
-    /// Passes the time on; whether something still waits for a monitor.
+    /// Passes the time on; whether there is a monitor and nothing waits for it.
     pub(super) fn on_tick(&self, now: UnixTime) -> bool {
         // The host calls one callback after the other, so the observer is never in use twice; if it ever were, this tick
         // would be lost and nothing else.
         self.observer.try_borrow_mut().is_ok_and(|mut observer| {
             observer.on_tick(&self.host, now);
-            observer.is_waiting()
+            self.host.find_queue().is_some() && !observer.is_waiting()
         })
     }
 }

@@ -14,9 +14,9 @@ use crate::application::monitor::Monitor;
 use crate::application::observer::Observer;
 use crate::config::{Config, Mode};
 
-/// How soon an observer looks again for a monitor that something waits for.
+/// How often an observer looks for a monitor while there is none.
 const IMPATIENT: Duration = Duration::from_secs(1);
-/// How often an observer takes note of the time otherwise.
+/// How often it takes note of the time otherwise.
 const PATIENT: Duration = Duration::from_secs(5);
 
 /// A root context.
@@ -34,7 +34,7 @@ enum Part {
     Monitor(Box<Service>),
     Observer {
         observer: Rc<SharedObserver>,
-        is_waiting: bool,
+        period: Duration,
     },
 }
 
@@ -51,9 +51,9 @@ impl Root {
                 Part::Monitor(Box::new(Service::new(Monitor::new(config, missing, calls::now()))))
             }
             Mode::Observer | Mode::Auto => {
-                calls::set_tick_period(PATIENT);
+                calls::set_tick_period(IMPATIENT);
                 let observer = SharedObserver::new(Observer::new(&config, calls::now()));
-                Part::Observer { observer, is_waiting: false }
+                Part::Observer { observer, period: IMPATIENT }
             }
             Mode::Standby => Part::Idle,
         };
@@ -84,11 +84,11 @@ impl RootContext for Root {
         match &mut self.part {
             Part::Idle => {}
             Part::Monitor(service) => service.on_tick(),
-            Part::Observer { observer, is_waiting } => {
-                let waits = observer.on_tick(calls::now());
-                if waits != *is_waiting {
-                    *is_waiting = waits;
-                    calls::set_tick_period(if waits { IMPATIENT } else { PATIENT });
+            Part::Observer { observer, period } => {
+                let wanted = if observer.on_tick(calls::now()) { PATIENT } else { IMPATIENT };
+                if wanted != *period {
+                    *period = wanted;
+                    calls::set_tick_period(wanted);
                 }
             }
         }

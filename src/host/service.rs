@@ -73,7 +73,10 @@ impl Service {
         let (_, call) = self.calls.swap_remove(index);
         let status = || calls::answer_header(":status").and_then(|status| String::from_utf8(status).ok()?.parse().ok());
         let answer = if headers == 0 { None } else { status() };
-        self.handle(Input::Answered(call, answer.map_or(Answer::NoResponse, Answer::Status)), calls::now());
+        let now = calls::now();
+        self.handle(Input::Answered(call, answer.map_or(Answer::NoResponse, Answer::Status)), now);
+        // There is room for the next request now.
+        self.adjust_period(now);
     }
 
     /// Hands an input to the monitor and does what it wants, and what that leads to.

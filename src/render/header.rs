@@ -35,7 +35,7 @@ impl HeaderTemplate {
     pub fn compile(source: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut rest = source;
-        while let Some((text, name, after)) = split_variable(rest) {
+        while let Some((text, name, after)) = split_variable(rest)? {
             parts.push(Part::Text(Box::new(Template::compile(text)?)));
             parts.push(Part::Variable(name.to_owned(), None));
             rest = after;
@@ -73,10 +73,15 @@ impl HeaderTemplate {
 }
 
 /// The text before the first `${NAME}`, the name, and what follows.
-fn split_variable(text: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = text.split_once("${")?;
-    let (name, after) = rest.split_once('}')?;
-    Some((before, name, after))
+fn split_variable(text: &str) -> Result<Option<(&str, &str, &str)>, TemplateError> {
+    let Some((before, rest)) = text.split_once("${") else { return Ok(None) };
+    let name = rest
+        .split_once('}')
+        .filter(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+    let column = before.chars().count().saturating_add(1);
+    let message = || "after ${ the name of an environment variable and } are expected".to_owned();
+    let (name, after) = name.ok_or_else(|| TemplateError { line: 1, column, message: message() })?;
+    Ok(Some((before, name, after)))
 }
 
 fn clean(value: &str) -> String {
@@ -109,6 +114,14 @@ mod tests {
         assert_eq!(rendered("{{ event }}", ""), "CertificateExpiringSoon");
         assert_eq!(rendered("Bearer ${TOKEN}", ""), "Bearer s3cret{{ event }}");
         assert_eq!(rendered("plain", ""), "plain");
+    }
+
+    #[test]
+    fn a_variable_has_a_name_and_an_end() {
+        for source in ["${", "a ${TOKEN", "${}", "${MY TOKEN}", "${{ event }}"] {
+            assert!(HeaderTemplate::compile(source).is_err(), "{source}");
+        }
+        assert_eq!(rendered("$TOKEN {$}", ""), "$TOKEN {$}");
     }
 
     #[test]

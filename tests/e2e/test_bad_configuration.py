@@ -35,7 +35,10 @@ def same_webhook_twice(scene: Scene) -> None:
 CASES: dict[str, tuple[Change, list[str]]] = {
     "not JSON": (lambda scene: scene.configuration.hand_over_json('{"webhooks": ['), ["JSON"]),
     "JSON but no object": (lambda scene: scene.configuration.hand_over_json("[1, 2]"), ["object"]),
-    "broken protobuf": (lambda scene: scene.configuration.hand_over_bytes(b"\x0a\xff\x01\x02"), []),
+    "broken protobuf": (
+        lambda scene: scene.configuration.hand_over_bytes(b"\x0a\xff\x01\x02"),
+        ["google.protobuf.Struct"],
+    ),
     "an unknown key": (lambda scene: scene.plugin.update(webhoks=[]), ["webhoks", "webhooks"]),
     "an unknown key further in": (
         monitor(warning_treshold_days=3),
