@@ -20,7 +20,7 @@ CLIPPY := -D warnings
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: wasm
 wasm: $(WASM) ## Build the plugin: dist/cert_expiry_monitor.wasm
@@ -39,7 +39,9 @@ demo: $(WASM) $(VENV_READY) ## Watch real events leave a real Envoy (DEMO_KEEP=1
 
 .PHONY: test
 test: ## Run everything that must pass
-	@$(MAKE) --no-print-directory test-native test-abi test-e2e
+	@start=$$(date +%s); \
+	$(MAKE) --no-print-directory test-native test-abi test-e2e && \
+	echo "all tests, with what had to be built first: $$(( $$(date +%s) - start )) s"
 
 .PHONY: test-native
 test-native: ## Unit tests and scenarios in simulated time: seconds

@@ -117,14 +117,17 @@ impl Inventory {
         self.wakeups.first().map_or(UnixTime::NEVER, |(at, _)| *at)
     }
 
-    /// Forgets the usages of a certificate that peers presented and that were last seen before `since`.
-    pub fn forget_peers(&mut self, id: &CertId, since: UnixTime) {
-        if let Some(watched) = self.watched.get_mut(id) {
-            watched.usages.retain(|_, sighting| sighting.last_seen.is_none_or(|seen| seen >= since));
-            if watched.usages.is_empty() {
-                self.watched.remove(id);
-            }
+    /// Forgets the usages of a certificate that peers presented and that were last seen before `since`; whether there was
+    /// one.
+    pub fn forget_peers(&mut self, id: &CertId, since: UnixTime) -> bool {
+        let Some(watched) = self.watched.get_mut(id) else { return false };
+        let before = watched.usages.len();
+        watched.usages.retain(|_, sighting| sighting.last_seen.is_none_or(|seen| seen >= since));
+        let after = watched.usages.len();
+        if after == 0 {
+            self.watched.remove(id);
         }
+        after < before
     }
 
     /// How many certificates are watched.

@@ -21,8 +21,8 @@ const BUILT_IN: &str = "templates/default_webhook.json";
 struct Document<'a> {
     /// The built-in body.
     body: &'a Rc<Template>,
-    /// Bodies by the path that a handler names.
-    templates: Vec<(&'a str, Rc<Template>)>,
+    /// Bodies by the path that a handler names; nothing where one is broken.
+    templates: Vec<(&'a str, Option<Rc<Template>>)>,
     /// Clusters by the host of a URL.
     clusters: Vec<(&'a str, &'a str)>,
     require_https: bool,
@@ -43,12 +43,12 @@ pub(super) fn read_handlers<'a>(
     handlers
 }
 
-fn read_templates<'a>(root: &Object<'a>) -> Vec<(&'a str, Rc<Template>)> {
+fn read_templates<'a>(root: &Object<'a>) -> Vec<(&'a str, Option<Rc<Template>>)> {
     let Some(templates) = root.get("templates").and_then(|node| node.any_object()) else { return Vec::new() };
-    let compile = |(path, node): (&'a str, Node<'a>)| {
+    let compile = |node: &Node<'a>| {
         let source = node.text()?;
         match Template::compile(source) {
-            Ok(template) => return Some((path, Rc::new(template))),
+            Ok(template) => return Some(Rc::new(template)),
             Err(_) if is_go_template(source) => node.refuse(
                 "is a Go template; write it in Jinja: {{ cert_name }} for {{.Meta.CertName}}, {{ event }} for {{.Type}}",
             ),
@@ -56,7 +56,7 @@ fn read_templates<'a>(root: &Object<'a>) -> Vec<(&'a str, Rc<Template>)> {
         }
         None
     };
-    templates.entries().filter_map(compile).collect()
+    templates.entries().map(|(path, node)| (path, compile(&node))).collect()
 }
 
 /// Go's actions name fields with a leading dot, which Jinja never does.
@@ -192,14 +192,17 @@ fn handler(action: Action) -> Handler {
 
 fn find_template(node: &Node<'_>, document: &Document<'_>) -> Option<Rc<Template>> {
     let path = node.text()?;
-    let own = document.templates.iter().find(|(name, _)| *name == path).map(|(_, template)| Rc::clone(template));
-    let found = own.or_else(|| (path == BUILT_IN).then(|| Rc::clone(document.body)));
-    if found.is_none() {
+    if let Some((_, template)) = document.templates.iter().find(|(known, _)| *known == path) {
+        // A broken one has been reported where it stands.
+        return template.clone();
+    }
+    if path != BUILT_IN {
         node.refuse_value(format!(
             "{BUILT_IN}, or a key of \"templates\" that holds the text: a plugin cannot read files"
         ));
+        return None;
     }
-    found
+    Some(Rc::clone(document.body))
 }
 
 /// A map of names and values, or the list of `{ name, value }` that Tyk's own schema has.

@@ -5,34 +5,30 @@ use minijinja::Value;
 use super::timestamp::rfc3339;
 use crate::domain::{CertId, Certificate, Event, EventKind, Role, Rule, UnixTime, Usage};
 
-/// The fields of `event`, as in the default body, and its `id` (for a header such as `Idempotency-Key: {{ id }}`). What the event does not have (`api_id` of a server, `expired_at` of
-/// one that is expiring) is absent.
+/// The fields of `event`: those of the default body, and its `id` for a header such as `Idempotency-Key: {{ id }}`. What
+/// an event does not have (`api_id` of a server, `expired_at` of one that is expiring) is nothing: false in an `if`,
+/// `null` in JSON, and empty in a text.
 pub fn fields(event: &Event) -> Value {
     let certificate = &event.certificate;
-    let mut fields = vec![
+    let ends = rfc3339(certificate.not_after);
+    let is_expired = event.kind == EventKind::CertificateExpired;
+    Value::from_pairs([
         ("id", Value::from(event.id.as_str())),
         ("event", Value::from(event.kind.as_str())),
         ("message", Value::from(event.message())),
         ("cert_id", Value::from(certificate.id.to_string())),
         ("cert_name", Value::from(certificate.name.as_str())),
+        ("expires_at", Value::from((!is_expired).then(|| ends.clone()))),
+        ("days_remaining", Value::from((!is_expired).then(|| event.days_remaining()))),
+        ("expired_at", Value::from(is_expired.then_some(ends))),
+        ("days_since_expiry", Value::from(is_expired.then(|| event.days_since_expiry()))),
         ("cert_role", Value::from(event.usage.role().as_str())),
+        ("api_id", Value::from(event.usage.api_id())),
         ("timestamp", Value::from(rfc3339(event.timestamp))),
-    ];
-    fields.extend(match event.kind {
-        EventKind::CertificateExpiringSoon => [
-            ("expires_at", Value::from(rfc3339(certificate.not_after))),
-            ("days_remaining", Value::from(event.days_remaining())),
-        ],
-        EventKind::CertificateExpired => [
-            ("expired_at", Value::from(rfc3339(certificate.not_after))),
-            ("days_since_expiry", Value::from(event.days_since_expiry())),
-        ],
-    });
-    fields.extend(event.usage.api_id().map(|api_id| ("api_id", Value::from(api_id))));
-    Value::from_pairs(fields)
+    ])
 }
 
-/// One event of each kind, with every field that its kind can have: what templates are tried on before they are needed.
+/// One event of each kind: what templates are tried on before they are needed.
 pub fn samples() -> Vec<Event> {
     let certificate =
         Certificate { id: CertId::of_der(b"sample"), name: "sample".to_owned(), not_after: UnixTime::from_secs(0) };

@@ -14,6 +14,9 @@ const NAME: &str = "webhook";
 const START: char = '\u{1}';
 const END: char = '\u{2}';
 
+/// What a field that an event does not have looks like between the marks.
+const NOTHING: &str = "null";
+
 /// A compiled template.
 pub struct Template(Environment<'static>);
 
@@ -129,6 +132,7 @@ impl Place for InJson {
         match (self.in_string, is_string) {
             (false, _) => json.to_owned(),
             (true, true) => without_quotes(json).to_owned(),
+            (true, false) if json == NOTHING => String::new(),
             (true, false) => without_quotes(&serde_json::Value::from(json).to_string()).to_owned(),
         }
     }
@@ -144,7 +148,7 @@ impl Place for InText {
     fn pass(&mut self, _: &str) {}
 
     fn put(&self, json: &str) -> String {
-        serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())
+        serde_json::from_str(json).unwrap_or_else(|_| if json == NOTHING { String::new() } else { json.to_owned() })
     }
 }
 
@@ -223,8 +227,10 @@ mod tests {
 
     #[test]
     fn numbers_and_nothing_become_json_too() {
-        let template = r#"{"a": {{ none }}, "b": "{{ 7 }}d", "c": {{ 7 }}, "d": "{{ true }}"}"#;
-        assert_eq!(json(template, &soon()), r#"{"a": null, "b": "7d", "c": 7, "d": "true"}"#);
+        let template =
+            r#"{"a": {{ none }}, "b": "{{ 7 }}d", "c": {{ 7 }}, "d": "{{ true }}", "e": "<{{ expired_at }}>"}"#;
+        assert_eq!(json(template, &soon()), r#"{"a": null, "b": "7d", "c": 7, "d": "true", "e": "<>"}"#);
+        assert_eq!(Template::compile("<{{ expired_at }}>").unwrap().text(&soon()).unwrap(), "<>");
     }
 
     #[test]

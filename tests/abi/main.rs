@@ -1,5 +1,4 @@
-//! x
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, dead_code)]
-mod explore;
+//! The released `.wasm` on a fake host.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod host;
-mod scene;

@@ -47,27 +47,41 @@ fn a_known_certificate_that_turns_up_elsewhere_is_reported_inside_the_check_cool
 }
 
 #[test]
-fn an_observed_certificate_expires_on_time_although_nobody_hands_it_over_again() {
+fn a_certificate_that_peers_go_on_presenting_is_told_of_when_it_crosses() {
     let mut world = world(-40 * DAY);
-    world.observe(Role::Upstream, Some("orders"), "upstream");
-    world.run_until(1);
+    for day in -40..=0 {
+        world.observe(Role::Upstream, Some("orders"), "upstream");
+        world.run_until(day * DAY + HOUR);
+    }
     let events = world.events();
     assert_eq!(events.first().unwrap(), &(-30 * DAY, "CertificateExpiringSoon".to_owned()));
     assert_eq!(events.last().unwrap(), &(0, "CertificateExpired".to_owned()));
 }
 
 #[test]
-fn an_expired_one_that_no_peer_presents_any_more_is_forgotten() {
+fn one_that_nobody_presents_any_more_is_forgotten_until_somebody_does() {
+    for interval in [HOUR, 0] {
+        let document = json!({ "certificate_expiry_monitor": { "check_interval_seconds": interval } });
+        let mut world = World::starting(-33 * DAY, document);
+        world.run_until(-33 * DAY + 2);
+        world.observe(Role::Client, Some("orders"), "client");
+        world.run_until(-29 * DAY);
+        assert_eq!(world.received(), [], "it is gone when it crosses the threshold");
+        assert_eq!(world.metric("certificates;.;role=.=client"), 0);
+
+        world.observe(Role::Client, Some("orders"), "client");
+        world.run_until(-29 * DAY + MINUTE);
+        assert_eq!(world.received().len(), 1);
+    }
+}
+
+#[test]
+fn an_expired_one_is_repeated_only_while_it_is_presented() {
     let mut world = world(-MINUTE);
     world.observe(Role::Client, Some("orders"), "client");
     world.run_until(7 * DAY);
     let told: Vec<_> = world.events().into_iter().map(|(at, _)| at / DAY).collect();
     assert_eq!(told, [0, 0, 1], "soon, expired, and once more within twice the check cooldown");
-    assert_eq!(world.metric("certificates;.;role=.=client"), 0);
-
-    world.observe(Role::Client, Some("orders"), "client");
-    world.run_until(7 * DAY + MINUTE);
-    assert_eq!(world.received().len(), 1, "until somebody presents it again");
 }
 
 #[test]

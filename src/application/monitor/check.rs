@@ -86,7 +86,6 @@ impl Monitor {
                 return;
             };
             round.cursor = Some(id);
-            self.forget_expired_peers(&id, turn.now);
             if self.check(&id, Cause::Routine, round.due, turn) {
                 round.checked = round.checked.saturating_add(1);
             }
@@ -94,19 +93,18 @@ impl Monitor {
         self.rounds.current = Some(round);
     }
 
-    /// An expired certificate that no peer presents any more is nobody's business: nobody can use it either.
-    fn forget_expired_peers(&mut self, id: &CertId, now: UnixTime) {
+    /// A peer's certificate that nobody has handed over for twice the check cooldown is gone: most likely it was renewed,
+    /// and a warning about the old one would be a false alarm.
+    fn forget_gone_peers(&mut self, id: &CertId, now: UnixTime) {
         let gone_after = self.config.expiry.check_cooldown.saturating_mul(2).max(HOUR);
-        if self.inventory.get(id).is_some_and(|watched| watched.certificate.not_after.after(gone_after) < now) {
-            self.inventory.forget_peers(id, now.before(gone_after));
-            self.inventory_changed |= !self.inventory.contains(id);
-        }
+        self.inventory_changed |= self.inventory.forget_peers(id, now.before(gone_after));
     }
 
     /// Checks one certificate in all its usages. `at` is the moment that cooldowns count from: for a round the time it
     /// was due. Returns whether it was checked, or the check cooldown spared it.
     fn check(&mut self, id: &CertId, cause: Cause, at: UnixTime, turn: &mut Turn) -> bool {
         turn.spend(1);
+        self.forget_gone_peers(id, turn.now);
         let Some(watched) = self.inventory.get(id) else { return false };
         let record = self.ledger.get(id);
         let is_cooling = cause == Cause::Routine && self.is_cooling(record, at);
