@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cert_expiry_monitor::config::Config;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -121,11 +123,54 @@ fn every_document_that_a_document_prints_is_valid() {
             if value.get("event").is_some() {
                 continue;
             }
-            if let Err(problems) = cert_expiry_monitor::config::Config::load(block.as_bytes()) {
+            if let Err(problems) = Config::load(block.as_bytes()) {
                 panic!("{document}: {problems:#?}\n{block}");
             }
             checked += 1;
         }
     }
     assert!(checked >= 3, "only {checked} documents were found");
+}
+
+/// What the loader says of a document that holds only this key, with nothing as its value.
+fn problems_with_key(path: &str) -> String {
+    let document = path.split('.').rev().fold(serde_json::Value::Null, |value, part| match part.strip_suffix("[]") {
+        Some(list) => serde_json::json!({ list: [value] }),
+        None => serde_json::json!({ part: value }),
+    });
+    let problems = Config::load(document.to_string().as_bytes()).err().unwrap_or_default();
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The configuration keys in the first column of tables that begin with `key`.
+fn documented_keys(document: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).unwrap();
+    let mut keys = Vec::new();
+    let mut in_table = false;
+    for line in text.lines() {
+        in_table = line.starts_with("| key ") || (in_table && line.starts_with('|'));
+        let cell = line.split('|').nth(1).filter(|_| in_table).unwrap_or_default();
+        keys.extend(cell.split('`').skip(1).step_by(2).map(str::to_owned));
+    }
+    keys
+}
+
+#[test]
+fn every_key_that_a_document_names_exists_and_every_key_that_exists_is_documented() {
+    for document in ["README.md", "docs/configuration.md"] {
+        let keys = documented_keys(document);
+        assert!(keys.len() > 10, "{document}: {keys:?}");
+        for key in keys {
+            let problems = problems_with_key(&key);
+            assert!(!problems.contains("unknown key"), "{document} names {key}: {problems}");
+        }
+    }
+    let documented = documented_keys("docs/configuration.md");
+    for section in ["certificate_expiry_monitor.", "certificates[].", "observe.", "webhooks[]."] {
+        let problems = problems_with_key(&format!("{section}zzzzzzzz"));
+        let keys = problems.split("the keys here are ").nth(1).unwrap().lines().next().unwrap();
+        for key in keys.split(", ") {
+            assert!(documented.contains(&format!("{section}{key}")), "docs/configuration.md lacks {section}{key}");
+        }
+    }
 }
