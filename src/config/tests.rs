@@ -343,54 +343,15 @@ fn the_word_in_vm_config_says_what_an_instance_is() {
 }
 
 /// Tyk's documented block, as it is printed there.
-const TYKS_BLOCK: &str = r#""security": {
-    "certificate_expiry_monitor": {
-      "warning_threshold_days": 30,
-      "check_cooldown_seconds": 10,
-      "event_cooldown_seconds": 20,
-      "check_interval_seconds": 30
-    }
-  },
-  "event_handlers": {
-    "events": {
-      "CertificateExpiringSoon": [
-        {
-          "handler_name": "eh_web_hook_handler",
-          "handler_meta": {
-            "method": "POST",
-            "target_path": "https://your-webhook-endpoint.com/certificates",
-            "header_map": {
-              "Content-Type": "application/json",
-              "X-Event-Type": "CertificateExpiringSoon"
-            },
-            "event_timeout": 10
-          }
-        }
-      ],
-      "CertificateExpired": [
-        {
-          "handler_name": "eh_web_hook_handler",
-          "handler_meta": {
-            "method": "POST",
-            "target_path": "https://your-webhook-endpoint.com/certificates",
-            "header_map": {
-              "Content-Type": "application/json",
-              "X-Event-Type": "CertificateExpired"
-            },
-            "event_timeout": 10
-          }
-        }
-      ]
-    }
-  }"#;
+const TYKS_BLOCK: &str = include_str!("../../tests/data/tyk-gateway.json");
 
 #[test]
 fn tyks_documented_block_is_read_whole() {
     for (clusters, cluster) in [
-        (r#", "target_clusters": {"your-webhook-endpoint.com": "webhook_receiver"}"#, "webhook_receiver"),
-        ("", "your-webhook-endpoint.com"),
+        (r#"{"target_clusters": {"your-webhook-endpoint.com": "webhook_receiver"}, "#, "webhook_receiver"),
+        ("{", "your-webhook-endpoint.com"),
     ] {
-        let config = load(&format!("{{{TYKS_BLOCK}{clusters}}}"));
+        let config = load(&TYKS_BLOCK.replacen('{', clusters, 1));
         assert_eq!(config.expiry.check_interval.as_secs(), 30);
         let mut events = Vec::new();
         for handler in &config.handlers {

@@ -4,54 +4,12 @@ import json
 from typing import Any
 
 from e2e.contract import SOON, check_expired, check_soon
+from lab import REPOSITORY
 from lab.certificates import THREE_DAYS
 from lab.scene import Scene
 
 # The gateway configuration of Tyk's document, character by character.
-GATEWAY_CONFIGURATION = """
-{
-  "security": {
-    "certificate_expiry_monitor": {
-      "warning_threshold_days": 30,
-      "check_cooldown_seconds": 10,
-      "event_cooldown_seconds": 20,
-      "check_interval_seconds": 30
-    }
-  },
-  "event_handlers": {
-    "events": {
-      "CertificateExpiringSoon": [
-        {
-          "handler_name": "eh_web_hook_handler",
-          "handler_meta": {
-            "method": "POST",
-            "target_path": "https://your-webhook-endpoint.com/certificates",
-            "header_map": {
-              "Content-Type": "application/json",
-              "X-Event-Type": "CertificateExpiringSoon"
-            },
-            "event_timeout": 10
-          }
-        }
-      ],
-      "CertificateExpired": [
-        {
-          "handler_name": "eh_web_hook_handler",
-          "handler_meta": {
-            "method": "POST",
-            "target_path": "https://your-webhook-endpoint.com/certificates",
-            "header_map": {
-              "Content-Type": "application/json",
-              "X-Event-Type": "CertificateExpired"
-            },
-            "event_timeout": 10
-          }
-        }
-      ]
-    }
-  }
-}
-"""
+GATEWAY_CONFIGURATION = (REPOSITORY / "tests" / "data" / "tyk-gateway.json").read_text()
 
 # An event handler as an OAS API definition has it.
 OAS_EVENT_HANDLERS = """
