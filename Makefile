@@ -67,13 +67,13 @@ lint: $(VENV_READY) $(DENY) ## Check formatting, lints on both targets, licences
 	cargo clippy --locked --target wasm32-wasip1 -- $(CLIPPY)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
-	$(VENV)/bin/ruff check --config tests/pyproject.toml tests
-	$(VENV)/bin/ruff format --check --config tests/pyproject.toml tests
+	$(VENV)/bin/ruff check tests
+	$(VENV)/bin/ruff format --check tests
 
 .PHONY: fmt
 fmt: $(VENV_READY) ## Format everything
 	cargo fmt
-	$(VENV)/bin/ruff format --config tests/pyproject.toml tests
+	$(VENV)/bin/ruff format tests
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
