@@ -26,8 +26,9 @@ pub trait Proxy {
 const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
 /// The largest certificate that is handed over, in bytes of PEM. Real ones have 1 to 8 KB.
 const LARGEST_CERTIFICATE: usize = 64 * 1_024;
-/// Observations kept while there is no monitor, before new ones are dropped.
-const MOST_WAITING: usize = 64;
+/// The bytes of observations that are kept while there is no monitor, before new ones are dropped. Some hundred
+/// certificates, or a few very large ones: a worker's VM shall stay small.
+const MOST_WAITING: usize = 256 * 1_024;
 
 /// One connection side and the properties that tell about its peer.
 struct Side {
@@ -54,6 +55,7 @@ pub struct Observer {
     observe: Observe,
     seen: Seen,
     waiting: VecDeque<Vec<u8>>,
+    waiting_bytes: usize,
     now: UnixTime,
 }
 
@@ -68,17 +70,21 @@ impl Observer {
     /// An observer as the document wants it.
     pub fn new(config: &Config, now: UnixTime) -> Self {
         let pause = config.expiry.check_cooldown.max(SHORTEST_PAUSE);
-        Self { observe: config.observe.clone(), seen: Seen::new(pause), waiting: VecDeque::new(), now }
+        Self {
+            observe: config.observe.clone(),
+            seen: Seen::new(pause),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            now,
+        }
     }
 
     /// Tells the time, which no request asks the host for, and hands over what had to wait for a monitor.
     pub fn on_tick(&mut self, proxy: &impl Proxy, now: UnixTime) {
         self.now = now;
-        while let Some(item) = self.waiting.pop_front() {
-            if !proxy.hand_over(&item) {
-                self.waiting.push_front(item);
-                break;
-            }
+        while let Some(item) = self.waiting.front().filter(|item| proxy.hand_over(item)) {
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(item.len());
+            self.waiting.pop_front();
         }
     }
 
@@ -110,7 +116,7 @@ impl Observer {
         if self.seen.contains(&key, self.now) {
             return;
         }
-        if self.waiting.len() >= MOST_WAITING {
+        if self.waiting_bytes >= MOST_WAITING {
             proxy.count(&Metric::dropped_total(Dropped::NoMonitor));
             return;
         }
@@ -131,6 +137,7 @@ impl Observer {
         let Some(item) = Observation::encode(usage, certificate) else { return };
         // In their order, and without asking for a queue again that was not there for the last one.
         if self.is_waiting() || !proxy.hand_over(&item) {
+            self.waiting_bytes = self.waiting_bytes.saturating_add(item.len());
             self.waiting.push_back(item);
         }
         proxy.count(&Metric::observations_total(usage.role()));
@@ -312,13 +319,17 @@ mod tests {
     fn a_waiting_room_that_is_full_drops_and_counts() {
         let (mut observer, mut proxy) = (observer(r#"{"observe": {"upstream": false}}"#), mtls());
         proxy.has_monitor.set(false);
-        for number in 0..100_u32 {
+        proxy.properties.insert("connection.peer_certificate", vec![b'x'; LARGEST_CERTIFICATE]);
+        for number in 0..10_u32 {
             proxy.properties.insert("connection.sha256_peer_certificate_digest", number.to_be_bytes().to_vec());
             request(&mut observer, &proxy);
         }
-        assert_eq!(observer.waiting.len(), MOST_WAITING);
+        assert_eq!(observer.waiting.len(), 4);
         let dropped = Metric::dropped_total(Dropped::NoMonitor);
-        assert_eq!(proxy.counted.borrow().iter().filter(|name| *name == dropped.name()).count(), 100 - MOST_WAITING);
+        assert_eq!(proxy.counted.borrow().iter().filter(|name| *name == dropped.name()).count(), 6);
+        proxy.has_monitor.set(true);
+        observer.on_tick(&proxy, UnixTime::from_secs(1_001));
+        assert_eq!((observer.waiting.len(), observer.waiting_bytes), (0, 0));
     }
 
     #[test]

@@ -36,6 +36,10 @@ impl Rounds {
 
     /// Begins the round that is due, unless one is still going on.
     pub fn begin(&mut self, now: UnixTime) {
+        // No round is ever more than an interval away, unless the clock ran ahead and was set back.
+        if self.next < UnixTime::NEVER && self.next > now.after(self.interval.max(FIRST_CHECK)) {
+            self.next = now;
+        }
         if self.current.is_some() || self.next > now {
             return;
         }
@@ -78,6 +82,16 @@ mod tests {
         let mut rounds = Rounds::new(Duration::from_secs(10), START);
         assert_eq!(due(&mut rounds, START.after(Duration::from_secs(35))), Some(31_000));
         assert_eq!(rounds.next(), START.after(Duration::from_secs(41)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_put_rounds_off() {
+        let mut rounds = Rounds::new(Duration::from_secs(10), START);
+        let years_ahead = START.after(Duration::from_secs(100_000_000));
+        assert!(due(&mut rounds, years_ahead).is_some());
+        assert_eq!(due(&mut rounds, START.after(Duration::from_secs(2))), Some(2_000));
+        assert_eq!(due(&mut rounds, START.after(Duration::from_secs(11))), None);
+        assert_eq!(due(&mut rounds, START.after(Duration::from_secs(12))), Some(12_000));
     }
 
     #[test]

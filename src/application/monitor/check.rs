@@ -35,7 +35,9 @@ impl Monitor {
 
     /// Takes what observers handed over into the inventory and checks it.
     pub(super) fn flush(&mut self, turn: &mut Turn) {
-        if self.flush_at <= turn.now && self.flushing.is_empty() {
+        // Further away than ever set: the clock was set back.
+        let is_late = self.flush_at < UnixTime::NEVER && self.flush_at > turn.now.after(self.config.observe.flush);
+        if (self.flush_at <= turn.now || is_late) && self.flushing.is_empty() {
             debug!("Flush certificate expiry monitor batch batch_size={}", self.gathered.len());
             self.flushing = std::mem::take(&mut self.gathered).into();
             self.flush_at = UnixTime::NEVER;
