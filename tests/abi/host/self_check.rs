@@ -142,6 +142,8 @@ fn fuel_is_exact_and_an_endless_loop_ends() {
         spent.push(vm.last_fuel());
     }
     assert!(spent[0] > 0 && spent.iter().all(|fuel| *fuel == spent[0]), "{spent:?}");
+    assert_eq!(vm.take_most_fuel().get("proxy_on_tick"), Some(&spent[0]));
+    assert_eq!(vm.take_most_fuel(), [].into());
     assert_eq!((vm.memory(), vm.calls("proxy_log"), host.calls("proxy_log")), (65_536, 3, 3));
     host.reset_calls();
     assert_eq!(host.call_counts(), [].into());

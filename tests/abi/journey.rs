@@ -1,0 +1,160 @@
+//! The whole way: connection, observer, queue, monitor, receiver.
+
+use std::collections::BTreeSet;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+
+use crate::host::{Answer, Host};
+use crate::scene::{Certificate, Document, Instance, QUEUE, RECEIVER, Request, Told, seconds};
+
+fn receiving() -> Host {
+    let host = Host::new();
+    host.receiver(RECEIVER, |_| Some(Answer::status(204)));
+    host
+}
+
+/// The body of the only request so far, its white space folded.
+fn only_body(host: &Host) -> String {
+    let callouts = host.callouts_to(RECEIVER);
+    assert_eq!(callouts.len(), 1, "{:#?}", host.log());
+    callouts[0].text().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn each_certificate_role_and_api_is_told_once_however_many_workers_routes_and_requests_show_it() {
+    let host = receiving();
+    let (client, upstream) = (Certificate::stored("client"), Certificate::stored("upstream"));
+    let server = Certificate::stored("localhost");
+    let document = Document::telling().server(&server);
+    let mut monitor = Instance::monitor(&host, &document);
+    let mut workers = ["worker_0", "worker_1"].map(|name| Instance::observer(&host, name, &document));
+    for _ in 0..20 {
+        for worker in &mut workers {
+            for route in ["orders", "billing"] {
+                for _ in 0..10 {
+                    worker.request(&Request::of_client(&client).on_route(route).answered_by(&upstream));
+                }
+            }
+        }
+        let [one, two] = &mut workers;
+        host.run_for(&mut [&mut monitor.vm, &mut one.vm, &mut two.vm], seconds(1));
+    }
+    let told = Told::all(&host);
+    let usages: BTreeSet<_> = told.iter().map(|t| (t.cert_id.clone(), t.role.as_str(), t.api_id.as_deref())).collect();
+    let expected = BTreeSet::from([
+        (server.id(), "server", None),
+        (client.id(), "client", Some("orders")),
+        (client.id(), "client", Some("billing")),
+        (upstream.id(), "upstream", Some("orders")),
+        (upstream.id(), "upstream", Some("billing")),
+    ]);
+    assert_eq!(usages, expected);
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    assert!(told.iter().all(|told| told.event == "CertificateExpiringSoon"), "{told:#?}");
+    assert_eq!(host.queue_items(QUEUE).len(), 0, "the queue is empty again");
+}
+
+#[test]
+fn what_was_observed_before_there_was_a_monitor_arrives_later() {
+    let host = receiving();
+    let document = Document::telling();
+    let mut worker = Instance::observer(&host, "worker", &document);
+    let client = Certificate::stored("client");
+    worker.request(&Request::of_client(&client).on_route("orders"));
+    host.run_for(&mut [&mut worker.vm], seconds(30));
+    assert_eq!(host.callouts().len(), 0);
+    let mut monitor = Instance::monitor(&host, &document);
+    host.run_for(&mut [&mut monitor.vm, &mut worker.vm], seconds(20));
+    let told: Vec<_> = Told::all(&host).into_iter().map(|told| (told.cert_id, told.api_id)).collect();
+    assert_eq!(told, [(client.id(), Some("orders".to_owned()))]);
+}
+
+#[test]
+fn a_pem_that_is_url_encoded_is_the_same_certificate() {
+    let host = receiving();
+    let document = Document::telling();
+    let mut monitor = Instance::monitor(&host, &document);
+    host.run_for(&mut [&mut monitor.vm], seconds(2));
+    let client = Certificate::stored("client");
+    let encoded = utf8_percent_encode(&client.pem(), NON_ALPHANUMERIC).to_string();
+    let mut worker = Instance::observer(&host, "worker", &document);
+    worker.request(&Request::plain().with("connection", "sha256_peer_certificate_digest", client.id()).with(
+        "connection",
+        "peer_certificate",
+        encoded,
+    ));
+    host.run_for(&mut [&mut monitor.vm], seconds(10));
+    let told: Vec<_> = Told::all(&host).into_iter().map(|told| told.cert_id).collect();
+    assert_eq!(told, [client.id()]);
+}
+
+#[test]
+fn a_certificate_that_expires_soon_is_told_in_these_fields_in_this_order() {
+    let host = receiving();
+    let client = Certificate::stored("client");
+    let entry = json!({ "role": "client", "api_id": "test-api-id", "pem": client.pem() });
+    let mut monitor = Instance::monitor(&host, &Document::telling().certificate(entry));
+    host.run_for(&mut [&mut monitor.vm], seconds(2));
+    assert_eq!(
+        only_body(&host),
+        format!(
+            r#"{{ "event": "CertificateExpiringSoon", "message": "Certificate Test Client is expiring in 2 days and 20 hours", "cert_id": "{}", "cert_name": "Test Client", "expires_at": "2026-01-17T13:51:52Z", "days_remaining": 2, "cert_role": "client", "api_id": "test-api-id", "timestamp": "2026-01-14T17:43:06Z" }}"#,
+            client.id()
+        )
+    );
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_told_in_these_fields_in_this_order() {
+    let host = receiving();
+    let yesterday = Certificate::stored("localhost").ending_at(1_768_412_585 - 30 * 3_600);
+    let mut monitor = Instance::monitor(&host, &Document::telling().server(&yesterday));
+    host.run_for(&mut [&mut monitor.vm], seconds(2));
+    assert_eq!(
+        only_body(&host),
+        format!(
+            r#"{{ "event": "CertificateExpired", "message": "Certificate localhost expired 1 day ago", "cert_id": "{}", "cert_name": "localhost", "expired_at": "2026-01-13T11:43:05Z", "days_since_expiry": 1, "cert_role": "server", "timestamp": "2026-01-14T17:43:06Z" }}"#,
+            yesterday.id()
+        )
+    );
+}
+
+#[test]
+fn a_request_to_a_receiver_is_what_its_webhook_says() {
+    let host = receiving();
+    let keys =
+        json!({ "headers": { "X-Event": "{{ event }}", "Authorization": "Bearer ${TOKEN}" }, "timeout_seconds": 7 });
+    let document = Document::empty().webhook(keys).server(&Certificate::stored("localhost"));
+    let vm = host.vm("monitor").configuration("monitor").env("TOKEN", "t0k3n");
+    let mut monitor = Instance::of(vm, &document);
+    host.run_for(&mut [&mut monitor.vm], seconds(2));
+    let callout = host.callouts_to(RECEIVER).remove(0);
+    let mut headers: Vec<_> = callout.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    headers.sort_unstable();
+    assert_eq!(
+        headers,
+        [
+            (":authority", "hooks.example.com"),
+            (":method", "POST"),
+            (":path", "/certificates"),
+            (":scheme", "https"),
+            ("authorization", "Bearer t0k3n"),
+            ("content-type", "application/json"),
+            ("x-event", "CertificateExpiringSoon"),
+        ]
+    );
+    assert_eq!((callout.timeout, callout.trailers.len()), (seconds(7), 0));
+    assert_eq!(callout.header(":method"), callout.headers.first().map(|(_, value)| value.as_str()), "pseudo first");
+}
+
+#[test]
+fn a_request_without_a_body_says_so() {
+    let host = receiving();
+    let document = Document::empty().webhook(json!({ "method": "GET" })).server(&Certificate::stored("localhost"));
+    let mut monitor = Instance::monitor(&host, &document);
+    host.run_for(&mut [&mut monitor.vm], seconds(2));
+    let callout = host.callouts_to(RECEIVER).remove(0);
+    assert_eq!((callout.header(":method"), callout.header("content-type")), (Some("GET"), None));
+    assert_eq!(callout.body, b"");
+}

@@ -1,0 +1,75 @@
+//! Certificates: those in tests/data, and relatives of theirs that differ in a number or in their end.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+/// When the stored certificates end.
+const END: &[u8] = b"260117135152Z";
+
+/// Before a serial number of twenty bytes: version 3, integer.
+const BEFORE_SERIAL: &[u8] = &[0xa0, 0x03, 0x02, 0x01, 0x02, 0x02, 0x14];
+
+/// A certificate in DER. Nobody verifies signatures here, so a relative of a good one is as good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate(Vec<u8>);
+
+impl Certificate {
+    /// The one in `tests/data/<name>.pem`.
+    pub fn stored(name: &str) -> Self {
+        let path = format!("{}/tests/data/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+        let pem = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        Self(STANDARD.decode(base64).unwrap())
+    }
+
+    /// The same with another serial number.
+    pub fn numbered(&self, number: u32) -> Self {
+        let serial = self.position_of(BEFORE_SERIAL) + BEFORE_SERIAL.len();
+        let mut der = self.0.clone();
+        der[serial + 16..serial + 20].copy_from_slice(&number.to_be_bytes());
+        Self(der)
+    }
+
+    /// The same with another end, in Unix time.
+    pub fn ending_at(&self, end: i64) -> Self {
+        let end = OffsetDateTime::from_unix_timestamp(end).unwrap();
+        let (date, time) = (end.date(), end.time());
+        let text = format!(
+            "{:02}{:02}{:02}{:02}{:02}{:02}Z",
+            date.year() % 100,
+            u8::from(date.month()),
+            date.day(),
+            time.hour(),
+            time.minute(),
+            time.second()
+        );
+        let position = self.position_of(END);
+        let mut der = self.0.clone();
+        der[position..position + END.len()].copy_from_slice(text.as_bytes());
+        Self(der)
+    }
+
+    /// Its PEM, as Envoy's attributes give it.
+    pub fn pem(&self) -> String {
+        let base64 = STANDARD.encode(&self.0);
+        let lines: Vec<&str> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    }
+
+    /// Its SHA-256 fingerprint in hex: the id in events, and the digest in Envoy's attributes.
+    pub fn id(&self) -> String {
+        let mut id = String::new();
+        for byte in Sha256::digest(&self.0) {
+            write!(id, "{byte:02x}").unwrap();
+        }
+        id
+    }
+
+    fn position_of(&self, part: &[u8]) -> usize {
+        self.0.windows(part.len()).position(|window| window == part).expect("a certificate from tests/data")
+    }
+}
