@@ -29,10 +29,8 @@ pub struct Sighting {
 /// Whether a certificate was taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is watched from now on, or in a usage more.
-    New,
-    /// It was watched in this usage before.
-    Known,
+    /// It is watched.
+    Watched,
     /// There is no room for another peer.
     Full,
 }
@@ -51,32 +49,68 @@ pub struct InRole {
 pub struct Inventory {
     watched: BTreeMap<CertId, Watched>,
     wakeups: BTreeSet<(UnixTime, CertId)>,
+    summary: Summary,
+}
+
+/// The inventory by role, kept up to date because counting twenty thousand certificates takes a tick of its own.
+#[derive(Debug, Default)]
+struct Summary {
+    /// In the order of [`Role::ALL`].
+    roles: [InRole; Role::ALL.len()],
+    is_changed: bool,
+    /// Whether the certificate that ended first in some role is gone.
+    is_stale: bool,
+}
+
+impl Summary {
+    fn of(&mut self, role: Role) -> Option<&mut InRole> {
+        self.is_changed = true;
+        self.roles.get_mut(role as usize)
+    }
+
+    fn add(&mut self, role: Role, end: UnixTime) {
+        if let Some(in_role) = self.of(role) {
+            in_role.count = in_role.count.saturating_add(1);
+            in_role.earliest = Some(in_role.earliest.map_or(end, |earliest| earliest.min(end)));
+        }
+    }
+
+    fn remove(&mut self, role: Role, end: UnixTime) {
+        if let Some(in_role) = self.of(role) {
+            in_role.count = in_role.count.saturating_sub(1);
+            self.is_stale |= in_role.earliest == Some(end);
+        }
+    }
 }
 
 impl Inventory {
     /// Adds a certificate of the document.
     pub fn configure(&mut self, certificate: Certificate, usage: Usage) {
-        let sighting = Sighting { last_seen: None, checked: false };
-        self.entry(certificate).usages.insert(usage, sighting);
+        self.add(certificate, usage, None);
     }
 
     /// Notes that a peer presented a certificate.
     pub fn observe(&mut self, certificate: Certificate, usage: Usage, now: UnixTime) -> Admission {
+        if let Some(sighting) = self.watched.get_mut(&certificate.id).and_then(|known| known.usages.get_mut(&usage)) {
+            // What the document lists stays, seen or not.
+            sighting.last_seen = sighting.last_seen.map(|_| now);
+            return Admission::Watched;
+        }
         if self.watched.len() >= MOST_CERTIFICATES && !self.watched.contains_key(&certificate.id) {
             return Admission::Full;
         }
-        let usages = &mut self.entry(certificate).usages;
-        if let Some(sighting) = usages.get_mut(&usage) {
-            // What the document lists stays, seen or not.
-            sighting.last_seen = sighting.last_seen.map(|_| now);
-            return Admission::Known;
-        }
-        usages.insert(usage, Sighting { last_seen: Some(now), checked: false });
-        Admission::New
+        self.add(certificate, usage, Some(now));
+        Admission::Watched
     }
 
-    fn entry(&mut self, certificate: Certificate) -> &mut Watched {
-        self.watched.entry(certificate.id).or_insert_with(|| Watched { certificate, usages: BTreeMap::new() })
+    fn add(&mut self, certificate: Certificate, usage: Usage, last_seen: Option<UnixTime>) {
+        let (role, end) = (usage.role(), certificate.not_after);
+        let watched = self.watched.entry(certificate.id);
+        let usages = &mut watched.or_insert_with(|| Watched { certificate, usages: BTreeMap::new() }).usages;
+        if !usages.keys().any(|known| known.role() == role) {
+            self.summary.add(role, end);
+        }
+        usages.insert(usage, Sighting { last_seen, checked: false });
     }
 
     /// A watched certificate.
@@ -117,17 +151,22 @@ impl Inventory {
         self.wakeups.first().map_or(UnixTime::NEVER, |(at, _)| *at)
     }
 
-    /// Forgets the usages of a certificate that peers presented and that were last seen before `since`; whether there was
-    /// one.
-    pub fn forget_peers(&mut self, id: &CertId, since: UnixTime) -> bool {
-        let Some(watched) = self.watched.get_mut(id) else { return false };
-        let before = watched.usages.len();
-        watched.usages.retain(|_, sighting| sighting.last_seen.is_none_or(|seen| seen >= since));
-        let after = watched.usages.len();
-        if after == 0 {
+    /// Forgets the usages of a certificate that peers presented and that were last seen before `since`.
+    pub fn forget_peers(&mut self, id: &CertId, since: UnixTime) {
+        let Some(watched) = self.watched.get_mut(id) else { return };
+        let is_gone = |sighting: &Sighting| sighting.last_seen.is_some_and(|seen| seen < since);
+        if !watched.usages.values().any(is_gone) {
+            return;
+        }
+        let plays = |watched: &Watched, role| watched.usages.keys().any(|usage| usage.role() == role);
+        let before = Role::ALL.map(|role| plays(watched, role));
+        watched.usages.retain(|_, sighting| !is_gone(sighting));
+        for (role, _) in Role::ALL.into_iter().zip(before).filter(|(role, played)| *played && !plays(watched, *role)) {
+            self.summary.remove(role, watched.certificate.not_after);
+        }
+        if watched.usages.is_empty() {
             self.watched.remove(id);
         }
-        after < before
     }
 
     /// How many certificates are watched.
@@ -141,20 +180,30 @@ impl Inventory {
     }
 
     /// How many certificates are watched in each role, and when the first of them ends.
-    pub fn by_role(&self) -> BTreeMap<Role, InRole> {
-        let mut summary = BTreeMap::new();
-        summary.extend(Role::ALL.map(|role| (role, InRole::default())));
+    pub fn by_role(&self) -> impl Iterator<Item = (Role, InRole)> {
+        Role::ALL.into_iter().zip(self.summary.roles)
+    }
+
+    /// Whether [`Inventory::by_role`] says something new since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        if std::mem::take(&mut self.summary.is_stale) {
+            self.find_earliest();
+        }
+        std::mem::take(&mut self.summary.is_changed)
+    }
+
+    fn find_earliest(&mut self) {
+        for in_role in &mut self.summary.roles {
+            in_role.earliest = None;
+        }
         for watched in self.watched.values() {
-            let mut last = None;
-            // Usages are sorted by role: those of one role stand together.
-            for role in watched.usages.keys().map(Usage::role).filter(|role| last.replace(*role) != Some(*role)) {
-                let in_role: &mut InRole = summary.entry(role).or_default();
-                in_role.count = in_role.count.saturating_add(1);
-                let end = watched.certificate.not_after;
-                in_role.earliest = Some(in_role.earliest.map_or(end, |earliest| earliest.min(end)));
+            let end = watched.certificate.not_after;
+            for usage in watched.usages.keys() {
+                if let Some(in_role) = self.summary.roles.get_mut(usage.role() as usize) {
+                    in_role.earliest = Some(in_role.earliest.map_or(end, |earliest| earliest.min(end)));
+                }
             }
         }
-        summary
     }
 
     /// The certificate that ends next, of those that have not ended.
@@ -182,21 +231,46 @@ mod tests {
         Usage::new(Role::Client, Some(api_id.to_owned()))
     }
 
+    fn in_role(inventory: &Inventory, role: Role) -> (u32, Option<i64>) {
+        let (_, is) = inventory.by_role().find(|(known, _)| *known == role).unwrap();
+        (is.count, is.earliest.map(UnixTime::secs))
+    }
+
     #[test]
     fn a_certificate_counts_once_in_each_role_however_many_apis_use_it() {
         let mut inventory = Inventory::default();
         let now = UnixTime::from_secs(1);
-        assert_eq!(inventory.observe(certificate("a", 50), client("x"), now), Admission::New);
-        assert_eq!(inventory.observe(certificate("a", 50), client("y"), now), Admission::New);
-        assert_eq!(inventory.observe(certificate("a", 50), client("x"), now), Admission::Known);
-        inventory.observe(certificate("a", 50), Usage::new(Role::Upstream, None), now);
-        inventory.observe(certificate("b", 40), client("x"), now);
-        let summary = inventory.by_role();
-        let in_role = |count, earliest: Option<i64>| InRole { count, earliest: earliest.map(UnixTime::from_secs) };
-        assert_eq!(summary[&Role::Client], in_role(2, Some(40)));
-        assert_eq!(summary[&Role::Upstream], in_role(1, Some(50)));
-        assert_eq!(summary[&Role::Server], in_role(0, None));
+        for (name, end, usage) in [
+            ("a", 50, client("x")),
+            ("a", 50, client("y")),
+            ("a", 50, client("x")),
+            ("a", 50, Usage::new(Role::Upstream, None)),
+            ("b", 40, client("x")),
+        ] {
+            assert_eq!(inventory.observe(certificate(name, end), usage, now), Admission::Watched);
+        }
+        assert_eq!(in_role(&inventory, Role::Client), (2, Some(40)));
+        assert_eq!(in_role(&inventory, Role::Upstream), (1, Some(50)));
+        assert_eq!(in_role(&inventory, Role::Server), (0, None));
         assert_eq!(inventory.len(), 2);
+        assert!(inventory.take_changed() && !inventory.take_changed());
+        inventory.observe(certificate("a", 50), client("x"), now);
+        assert!(!inventory.take_changed(), "nothing new");
+    }
+
+    #[test]
+    fn what_is_forgotten_does_not_count() {
+        let mut inventory = Inventory::default();
+        inventory.observe(certificate("a", 40), client("x"), UnixTime::from_secs(1));
+        inventory.observe(certificate("a", 40), client("y"), UnixTime::from_secs(9));
+        inventory.observe(certificate("b", 50), client("x"), UnixTime::from_secs(9));
+        inventory.take_changed();
+        let id = certificate("a", 40).id;
+        inventory.forget_peers(&id, UnixTime::from_secs(5));
+        assert!(!inventory.take_changed(), "it is still a client's");
+        inventory.forget_peers(&id, UnixTime::from_secs(10));
+        assert!(inventory.take_changed());
+        assert_eq!(in_role(&inventory, Role::Client), (1, Some(50)));
     }
 
     #[test]
@@ -204,10 +278,10 @@ mod tests {
         let mut inventory = Inventory::default();
         let now = UnixTime::from_secs(1);
         for number in 0..MOST_CERTIFICATES {
-            assert_eq!(inventory.observe(certificate(&number.to_string(), 9), client("x"), now), Admission::New);
+            assert_eq!(inventory.observe(certificate(&number.to_string(), 9), client("x"), now), Admission::Watched);
         }
         assert_eq!(inventory.observe(certificate("one more", 9), client("x"), now), Admission::Full);
-        assert_eq!(inventory.observe(certificate("7", 9), client("y"), now), Admission::New, "it is watched already");
+        assert_eq!(inventory.observe(certificate("7", 9), client("y"), now), Admission::Watched, "it is known");
     }
 
     #[test]

@@ -183,7 +183,11 @@ impl StoredRecord {
 
     fn into_record(self) -> Record {
         let notice = |stored: StoredNotice| {
-            let owed = stored.owed.into_iter().map(|(handler, attempts)| Debt { handler, attempts }).collect();
+            let owed = stored
+                .owed
+                .into_iter()
+                .map(|(handler, attempts)| Debt { handler, attempts, on_its_way: false })
+                .collect();
             let notice = Notice { remaining: stored.remaining, at: UnixTime::from_millis(stored.at), owed };
             Some((stored.usage.into_usage()?, notice))
         };
@@ -209,7 +213,7 @@ mod tests {
         let usage = Usage::new(Role::Client, Some("orders".into()));
         let record = ledger.change(&id);
         record.checked_at = Some(UnixTime::from_secs(7));
-        let owed = vec![Debt { handler: "ops".into(), attempts: 2 }];
+        let owed = vec![Debt { handler: "ops".into(), attempts: 2, on_its_way: false }];
         let notice = Notice { remaining: Duration::from_secs(5), at: UnixTime::from_millis(1_500), owed };
         record.notices.insert(usage.clone(), notice);
         record.told.insert((usage, EventKind::CertificateExpired, "ops".into()), UnixTime::from_secs(9));

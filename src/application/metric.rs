@@ -113,25 +113,28 @@ pub enum Dropped {
     UnreadableCertificate,
     /// The inventory takes no more peers.
     InventoryFull,
-    /// An observed certificate is larger than any real one.
+    /// An observed certificate is larger than 16 KB of PEM.
     OversizedCertificate,
     /// An observer's waiting room is full because no monitor takes the queue over.
     NoMonitor,
     /// A webhook was switched off for want of an environment variable.
     WebhookDisabled,
+    /// Too many events wait for a webhook; the oldest waits for the next round instead.
+    OutboxFull,
     /// A blob in shared data is not of this release.
     UnknownBlob,
 }
 
 impl Dropped {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::BadQueueItem,
         Self::UnreadableCertificate,
         Self::InventoryFull,
         Self::OversizedCertificate,
         Self::NoMonitor,
         Self::WebhookDisabled,
+        Self::OutboxFull,
         Self::UnknownBlob,
     ];
 
@@ -144,6 +147,7 @@ impl Dropped {
             Self::OversizedCertificate => "oversized_certificate",
             Self::NoMonitor => "no_monitor",
             Self::WebhookDisabled => "webhook_disabled",
+            Self::OutboxFull => "outbox_full",
             Self::UnknownBlob => "unknown_blob",
         }
     }

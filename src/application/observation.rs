@@ -7,6 +7,13 @@ use crate::domain::{Role, Usage};
 /// The queue's name. Queues belong to a `vm_id`, which other plugins may share.
 pub const QUEUE: &str = "cert-expiry-monitor/observations";
 
+/// The largest certificate that is handed over, in bytes of PEM. Most have 1 to 3 KB, and one with four hundred names
+/// still fits.
+pub const LARGEST_CERTIFICATE: usize = 16 * 1_024;
+
+/// The largest item: a certificate, an API's name, and what stands around them.
+pub const LARGEST_ITEM: usize = LARGEST_CERTIFICATE + 2 * 1_024;
+
 /// The layout of an item. Instances of two releases can share a queue while one replaces the other.
 const VERSION: u8 = 1;
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::metric::{Dropped, Metric};
-use super::observation::Observation;
+use super::observation::{LARGEST_CERTIFICATE, Observation};
 use super::seen::Seen;
 use crate::config::{ApiId, Config, Observe};
 use crate::domain::text::{LONGEST, harmless};
@@ -24,8 +24,6 @@ pub trait Proxy {
 
 /// Nothing is handed over a second time within this, whatever the check cooldown is.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
-/// The largest certificate that is handed over, in bytes of PEM. Real ones have 1 to 8 KB.
-const LARGEST_CERTIFICATE: usize = 64 * 1_024;
 /// The bytes of observations that are kept while there is no monitor, before new ones are dropped. Some hundred
 /// certificates, or a few very large ones: a worker's VM shall stay small.
 const MOST_WAITING: usize = 256 * 1_024;
@@ -320,13 +318,13 @@ mod tests {
         let (mut observer, mut proxy) = (observer(r#"{"observe": {"upstream": false}}"#), mtls());
         proxy.has_monitor.set(false);
         proxy.properties.insert("connection.peer_certificate", vec![b'x'; LARGEST_CERTIFICATE]);
-        for number in 0..10_u32 {
+        for number in 0..20_u32 {
             proxy.properties.insert("connection.sha256_peer_certificate_digest", number.to_be_bytes().to_vec());
             request(&mut observer, &proxy);
         }
-        assert_eq!(observer.waiting.len(), 4);
+        assert_eq!(observer.waiting.len(), 16);
         let dropped = Metric::dropped_total(Dropped::NoMonitor);
-        assert_eq!(proxy.counted.borrow().iter().filter(|name| *name == dropped.name()).count(), 6);
+        assert_eq!(proxy.counted.borrow().iter().filter(|name| *name == dropped.name()).count(), 4);
         proxy.has_monitor.set(true);
         observer.on_tick(&proxy, UnixTime::from_secs(1_001));
         assert_eq!((observer.waiting.len(), observer.waiting_bytes), (0, 0));

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use super::effect::CallId;
 use crate::domain::{Event, UnixTime};
 
+/// Entries that may wait for one webhook.
+const MOST_WAITING: usize = 20_000;
 /// Requests to one webhook that may wait for their answers at the same time.
 const MOST_IN_FLIGHT: usize = 4;
 
@@ -42,20 +44,14 @@ impl Lane {
 }
 
 impl Outbox {
-    /// Adds an event, in place of an older one about the same that still waits for the same webhook.
-    pub fn push(&mut self, entry: Entry) {
+    /// Adds an event. If too many wait for that webhook already, the oldest is given back.
+    pub fn push(&mut self, entry: Entry) -> Option<Entry> {
         if self.lanes.len() <= entry.handler {
             self.lanes.resize_with(entry.handler.saturating_add(1), Lane::default);
         }
-        let Some(lane) = self.lanes.get_mut(entry.handler) else { return };
-        let is_about_the_same = |older: &Entry| {
-            older.event.certificate.id == entry.event.certificate.id && older.event.usage == entry.event.usage
-        };
-        // Only a webhook that is a whole cooldown behind has a predecessor waiting; to the others this costs nothing.
-        if lane.waiting.front().is_some_and(|oldest| oldest.noticed_at < entry.noticed_at) {
-            lane.waiting.retain(|older| !is_about_the_same(older));
-        }
-        lane.waiting.push_back(entry);
+        let waiting = &mut self.lanes.get_mut(entry.handler)?.waiting;
+        waiting.push_back(entry);
+        if waiting.len() > MOST_WAITING { waiting.pop_front() } else { None }
     }
 
     /// Takes the next entry that may be sent now, with the name of its call.
@@ -114,7 +110,9 @@ mod tests {
     #[test]
     fn an_answer_makes_room_for_the_next_in_order() {
         let mut outbox = Outbox::default();
-        (0..5).for_each(|number| outbox.push(entry(0, &number.to_string(), 1)));
+        for number in 0..5 {
+            outbox.push(entry(0, &number.to_string(), 1));
+        }
         let calls: Vec<_> = std::iter::from_fn(|| outbox.take()).collect();
         assert_eq!(outbox.answered(calls[2].0).as_ref(), Some(&calls[2].1));
         assert_eq!(outbox.answered(calls[2].0), None, "an answer counts once");
@@ -122,12 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_event_replaces_one_about_the_same_that_still_waits() {
+    fn where_too_many_wait_the_oldest_is_given_back() {
         let mut outbox = Outbox::default();
-        for (name, noticed_at) in [("a", 1), ("b", 1), ("a", 2)] {
-            outbox.push(entry(0, name, noticed_at));
+        for number in 0..MOST_WAITING {
+            assert_eq!(outbox.push(entry(0, &number.to_string(), 1)), None);
         }
-        let order: Vec<_> = std::iter::from_fn(|| outbox.take()).map(|(_, entry)| entry).collect();
-        assert_eq!(order, [entry(0, "b", 1), entry(0, "a", 2)]);
+        assert_eq!(outbox.push(entry(0, "one more", 1)), Some(entry(0, "0", 1)));
+        assert_eq!(outbox.push(entry(1, "elsewhere", 1)), None);
     }
 }

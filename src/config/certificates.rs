@@ -56,7 +56,7 @@ fn read_entry(entry: &Object<'_>, findings: &Findings) -> Vec<Configured> {
 fn read_pem(node: &Node<'_>, findings: &Findings) -> Vec<Certificate> {
     // Not shown in any message: somebody may have pasted a key.
     let Some(text) = node.secret_text() else { return Vec::new() };
-    let blocks = blocks(text);
+    let blocks: Vec<_> = blocks(text).collect();
     if blocks.iter().any(|block| block.label == Label::PrivateKey) {
         node.refuse("holds a private key; paste only the CERTIFICATE blocks, and treat that key as leaked");
         return Vec::new();

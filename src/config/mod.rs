@@ -1,7 +1,7 @@
 //! Plugin configuration → [`Config`], or every problem of it at once.
 //!
-//! [`document`] turns what Envoy hands over into one JSON value, [`reader`] walks it and remembers paths and problems;
-//! each other file reads one section. [`tyk`] reads Tyk's own forms into the same [`Handler`]s as [`webhook`].
+//! `document` turns what Envoy hands over into one JSON value, `reader` walks it and remembers paths and problems; each
+//! other file reads one section. `tyk` reads Tyk's own forms into the same [`Handler`]s as `webhook`.
 
 mod certificates;
 mod document;

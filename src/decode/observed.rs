@@ -8,6 +8,9 @@ use super::pem::{Broken, Label, blocks};
 use super::x509::{self, NotACertificate};
 use crate::domain::Certificate;
 
+/// Blocks that are looked at for a certificate. Envoy gives one.
+const MOST_BLOCKS: usize = 8;
+
 /// Why an observed certificate cannot be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
@@ -34,7 +37,8 @@ impl fmt::Display for Unreadable {
 pub fn certificate(text: &[u8]) -> Result<Certificate, Unreadable> {
     // PEM holds no percent sign, so decoding plain text changes nothing.
     let text = percent_decode(text).decode_utf8_lossy();
-    let block = blocks(&text).into_iter().find(|block| block.label == Label::Certificate).ok_or(Unreadable::NoBlock)?;
+    let mut blocks = blocks(&text).take(MOST_BLOCKS);
+    let block = blocks.find(|block| block.label == Label::Certificate).ok_or(Unreadable::NoBlock)?;
     let der = block.der.map_err(Unreadable::Block)?;
     x509::certificate(&der).map_err(Unreadable::Contents)
 }

@@ -82,7 +82,7 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
         let pem = std::fs::read_to_string(format!("{folder}/{name}.pem")).unwrap();
         let facts = std::fs::read_to_string(format!("{folder}/certificates.json")).unwrap();
-        let der = blocks(&pem).remove(0).der.unwrap();
+        let der = blocks(&pem).next().unwrap().der.unwrap();
         (certificate(&der).unwrap(), serde_json::from_str::<serde_json::Value>(&facts).unwrap()[name].take())
     }
 
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn what_is_cut_or_garbled_is_refused_or_parsed_and_never_traps() {
         let pem = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/localhost.pem")).unwrap();
-        let der = blocks(&pem).remove(0).der.unwrap();
+        let der = blocks(&pem).next().unwrap().der.unwrap();
         for length in 0..der.len() {
             assert_eq!(certificate(&der[..length]), Err(NotACertificate));
         }

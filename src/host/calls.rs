@@ -8,6 +8,7 @@ use crate::domain::UnixTime;
 
 /// Statuses of the ABI that mean something here.
 const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
 const CAS_MISMATCH: u32 = 8;
 
 const VM_CONFIGURATION: u32 = 6;
@@ -173,10 +174,28 @@ pub(super) fn enqueue(queue: Queue, item: &[u8]) -> bool {
     unsafe { proxy_enqueue_shared_queue(queue.0, item.as_ptr(), item.len()) == OK }
 }
 
+/// What was taken from a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Item(Vec<u8>),
+    Nothing,
+    /// The host knows the queue no more.
+    QueueIsGone,
+}
+
 /// Takes an item from a queue.
-pub(super) fn dequeue(queue: Queue) -> Option<Vec<u8>> {
-    // SAFETY: see `bytes`.
-    bytes(|data, size| unsafe { proxy_dequeue_shared_queue(queue.0, data, size) })
+pub(super) fn dequeue(queue: Queue) -> Taken {
+    let mut status = OK;
+    let item = bytes(|data, size| {
+        // SAFETY: see `bytes`.
+        status = unsafe { proxy_dequeue_shared_queue(queue.0, data, size) };
+        status
+    });
+    match item {
+        Some(item) => Taken::Item(item),
+        None if status == NOT_FOUND => Taken::QueueIsGone,
+        None => Taken::Nothing,
+    }
 }
 
 /// Defines a metric. Every call allocates an id of its own, so ids are kept.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::calls::{self, Queue};
+use super::calls::{self, Queue, Taken};
 use super::metrics::Metrics;
 use crate::application::effect::{Answer, Call, CallId, Effect};
 use crate::application::monitor::{Input, Monitor};
@@ -15,12 +15,16 @@ const LONGEST_PERIOD: Duration = Duration::from_secs(1);
 /// The shortest time between ticks, which leaves the main thread to others while much is due.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
 
+/// Blobs of a predecessor's ledger that are read in one tick: decoding is what costs.
+const BLOBS_PER_TICK: usize = 2;
+
 /// A monitor and what it needs of the host.
 #[derive(Debug)]
 pub(super) struct Service {
     monitor: Monitor,
     queue: Option<Queue>,
-    started: bool,
+    /// The blobs of a predecessor's ledger that have not been looked at yet.
+    unread: VecDeque<String>,
     period: Duration,
     /// The calls that are not answered yet, by the host's tokens.
     calls: Vec<(u32, CallId)>,
@@ -35,7 +39,7 @@ impl Service {
         Self {
             monitor,
             queue: None,
-            started: false,
+            unread: Monitor::stored_keys().collect(),
             period: LONGEST_PERIOD,
             calls: Vec::new(),
             metrics: Metrics::default(),
@@ -44,24 +48,41 @@ impl Service {
 
     pub(super) fn on_tick(&mut self) {
         let now = calls::now();
-        if !self.started {
-            self.started = true;
-            for blob in Monitor::stored_keys().filter_map(|key| calls::shared_data(&key)) {
-                self.handle(Input::Restored(blob), now);
-            }
+        self.restore(now);
+        // Whoever does not know yet what was told must not tell anything.
+        if self.unread.is_empty() {
+            self.drain();
+            self.handle(Input::Tick, now);
         }
-        if self.queue.is_none() {
-            self.queue = calls::register_queue(QUEUE);
-        }
-        self.drain();
-        self.handle(Input::Tick, now);
         self.adjust_period(now);
+    }
+
+    /// Reads what a predecessor left, as much as a tick has time for.
+    fn restore(&mut self, now: UnixTime) {
+        for _ in 0..BLOBS_PER_TICK {
+            let blob = std::iter::from_fn(|| self.unread.pop_front()).find_map(|key| calls::shared_data(&key));
+            let Some(blob) = blob else { return };
+            self.handle(Input::Restored(blob), now);
+        }
     }
 
     /// Takes over what observers put into the queue, as much as the monitor has room for.
     pub(super) fn drain(&mut self) {
+        if self.queue.is_none() {
+            self.queue = calls::register_queue(QUEUE);
+        }
         let Some(queue) = self.queue else { return };
-        let items: Vec<_> = std::iter::from_fn(|| calls::dequeue(queue)).take(self.monitor.room()).collect();
+        let mut items = Vec::new();
+        while items.len() < self.monitor.room() {
+            match calls::dequeue(queue) {
+                Taken::Item(item) => items.push(item),
+                Taken::Nothing => break,
+                Taken::QueueIsGone => {
+                    self.queue = None;
+                    break;
+                }
+            }
+        }
         if !items.is_empty() {
             self.handle(Input::Observed(items), calls::now());
         }
@@ -114,7 +135,8 @@ impl Service {
     }
 
     fn adjust_period(&mut self, now: UnixTime) {
-        let period = now.until(self.monitor.next_wakeup()).clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
+        let next = if self.unread.is_empty() { self.monitor.next_wakeup() } else { now };
+        let period = now.until(next).clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
         if period != self.period {
             self.period = period;
             calls::set_tick_period(period);

@@ -5,6 +5,7 @@ use crate::scene::{Certificate, Document, Instance, Observations, QUEUE, RECEIVE
 
 const BAD: &str = "dropped_total;.;reason=.=bad_queue_item";
 const UNREADABLE: &str = "dropped_total;.;reason=.=unreadable_certificate";
+const OVERSIZED: &str = "dropped_total;.;reason=.=oversized_certificate";
 const WATCHED: &str = "certificates;.;role=.=client";
 
 /// A monitor that has registered its queue, on a host of its own.
@@ -130,10 +131,9 @@ fn a_certificate_handed_over_a_thousand_times_is_told_once() {
 
 #[test]
 fn an_item_of_a_megabyte_is_dropped_and_counted() {
-    let host = digest("noise of a megabyte", &[noise(1, 1 << 20)]);
-    assert_eq!(metric(&host, BAD), 1);
-    let host = digest("letters", &[Observations::of_clients().of_text(vec![b'x'; 1 << 20])]);
-    assert_eq!(metric(&host, WATCHED), 1);
+    let letters = Observations::of_clients().of_text(vec![b'x'; 1 << 20]);
+    let host = digest("a megabyte", &[noise(1, 1 << 20), letters]);
+    assert_eq!((metric(&host, OVERSIZED), metric(&host, BAD), metric(&host, UNREADABLE)), (2, 0, 0));
 }
 
 #[test]

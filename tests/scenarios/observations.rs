@@ -90,7 +90,8 @@ fn what_cannot_be_used_is_counted_and_costs_nothing_else() {
     world.input(Input::Observed(vec![b"garbage".to_vec(), Vec::new(), vec![0xff; 100_000]]));
     world.observe(Role::Client, Some("orders"), "client");
     world.run_until(-DAY + MINUTE);
-    assert_eq!(world.metric("dropped_total;.;reason=.=bad_queue_item"), 3);
+    assert_eq!(world.metric("dropped_total;.;reason=.=bad_queue_item"), 2);
+    assert_eq!(world.metric("dropped_total;.;reason=.=oversized_certificate"), 1);
     assert_eq!(world.received().len(), 1);
 }
 

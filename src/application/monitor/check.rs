@@ -4,11 +4,11 @@ use log::{debug, info};
 
 use super::Monitor;
 use super::report::announce_event;
-use super::turn::{EVENT, PARSING, Turn};
+use super::turn::{ASSESSING, EVENT, Turn, parsing};
 use crate::application::inventory::{Admission, Watched};
 use crate::application::ledger::Record;
 use crate::application::metric::{Dropped, Metric};
-use crate::application::observation::Observation;
+use crate::application::observation::{LARGEST_ITEM, Observation};
 use crate::decode::observed;
 use crate::domain::assessment::assess;
 use crate::domain::ledger::{Notice, Verdict, decide};
@@ -25,8 +25,13 @@ enum Cause {
 }
 
 impl Monitor {
-    pub(super) fn gather(&mut self, items: Vec<Vec<u8>>, turn: &Turn) {
+    pub(super) fn gather(&mut self, mut items: Vec<Vec<u8>>, turn: &mut Turn) {
         debug!("Batch certificates for expiration check with {} certificates", items.len());
+        let total = items.len();
+        // Observers hand nothing larger over; others may write into the queue.
+        items.retain(|item| item.len() <= LARGEST_ITEM);
+        let oversized = u64::try_from(total.saturating_sub(items.len())).unwrap_or(u64::MAX);
+        turn.count(Metric::dropped_total(Dropped::OversizedCertificate), oversized);
         if self.gathered.is_empty() {
             self.flush_at = turn.now.after(self.config.observe.flush);
         }
@@ -44,7 +49,7 @@ impl Monitor {
         }
         while turn.has_work_left() {
             let Some(item) = self.flushing.pop_front() else { break };
-            turn.spend(PARSING);
+            turn.spend(parsing(item.len()));
             match self.admit(&item, turn.now) {
                 Ok(id) => {
                     self.check(&id, Cause::Routine, turn.now, turn);
@@ -63,11 +68,9 @@ impl Monitor {
         let id = certificate.id;
         self.announce_upstream(&usage);
         match self.inventory.observe(certificate, usage, now) {
-            Admission::New => self.inventory_changed = true,
-            Admission::Known => {}
-            Admission::Full => return Err(Dropped::InventoryFull),
+            Admission::Watched => Ok(id),
+            Admission::Full => Err(Dropped::InventoryFull),
         }
-        Ok(id)
     }
 
     /// Checks the certificates that cross a rule now.
@@ -99,7 +102,7 @@ impl Monitor {
     /// and a warning about the old one would be a false alarm.
     fn forget_gone_peers(&mut self, id: &CertId, now: UnixTime) {
         let gone_after = self.config.expiry.check_cooldown.saturating_mul(2).max(HOUR);
-        self.inventory_changed |= self.inventory.forget_peers(id, now.before(gone_after));
+        self.inventory.forget_peers(id, now.before(gone_after));
     }
 
     /// Checks one certificate in all its usages. `at` is the moment that cooldowns count from: for a round the time it
@@ -118,6 +121,7 @@ impl Monitor {
         }
         let certificate = watched.certificate.clone();
         for usage in &usages {
+            turn.spend(ASSESSING);
             self.judge(&certificate, usage, at, turn);
         }
         self.inventory.mark_checked(id);
@@ -150,14 +154,17 @@ impl Monitor {
                 let notice = Notice { remaining: crossing.rule.remaining(), at, owed: Vec::new() };
                 self.ledger.change(&certificate.id).notices.insert(usage.clone(), notice);
                 announce_event(&event, turn);
-                self.tell(&event, at, None);
+                self.tell(&event, at, None, turn);
             }
             Verdict::Retry(crossing) => {
                 turn.spend(EVENT);
                 let Some(notice) = self.ledger.change(&certificate.id).notices.get_mut(usage) else { return };
-                let (owed, noticed_at) = (std::mem::take(&mut notice.owed), notice.at);
+                let noticed_at = notice.at;
+                let (on_their_way, due) =
+                    std::mem::take(&mut notice.owed).into_iter().partition(|debt| debt.on_its_way);
+                notice.owed = on_their_way;
                 let event = Event::new(certificate, usage, &crossing, period, noticed_at, turn.now);
-                self.tell(&event, noticed_at, Some(&owed));
+                self.tell(&event, noticed_at, Some(&due), turn);
             }
         }
     }
@@ -166,5 +173,5 @@ impl Monitor {
 /// A first report, and what a webhook did not get, wait for no cooldown.
 fn is_pressing(watched: &Watched, record: Option<&Record>, usage: &Usage) -> bool {
     let is_new = watched.usages.get(usage).is_some_and(|sighting| !sighting.checked);
-    is_new || record.and_then(|record| record.notices.get(usage)).is_some_and(|notice| !notice.owed.is_empty())
+    is_new || record.and_then(|record| record.notices.get(usage)).is_some_and(Notice::has_debts)
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use log::warn;
 
-use self::turn::{STORING, Turn};
+use self::turn::{Turn, storing};
 use super::effect::{Answer, CallId, Effect};
 use super::inventory::Inventory;
 use super::ledger::{Ledger, Record, SHARDS};
@@ -47,8 +47,6 @@ pub struct Monitor {
     missing: Vec<String>,
     started: bool,
     inventory: Inventory,
-    /// Whether the inventory differs from what the metrics say.
-    inventory_changed: bool,
     ledger: Ledger,
     rounds: Rounds,
     outbox: Outbox,
@@ -75,7 +73,6 @@ impl Monitor {
             missing,
             started: false,
             inventory,
-            inventory_changed: true,
             ledger: Ledger::default(),
             outbox: Outbox::default(),
             gathered: Vec::new(),
@@ -91,7 +88,7 @@ impl Monitor {
         match input {
             Input::Tick => self.tick(&mut turn),
             Input::Restored(blob) => self.restore(&blob, &mut turn),
-            Input::Observed(items) => self.gather(items, &turn),
+            Input::Observed(items) => self.gather(items, &mut turn),
             Input::Answered(call, answer) => self.settle(call, answer, &mut turn),
         }
         turn.into_effects()
@@ -123,8 +120,10 @@ impl Monitor {
         if !std::mem::replace(&mut self.started, true) {
             self.start(turn);
         }
-        self.flush(turn);
+        // Crossings first: they are promised to the second. What is ready to go comes before what makes more of it.
         self.check_due(turn);
+        self.send(turn);
+        self.flush(turn);
         self.check_round(turn);
         self.send(turn);
         self.store(turn);
@@ -138,7 +137,7 @@ impl Monitor {
         }
     }
 
-    /// Writes the blobs of the ledger that changed.
+    /// Writes the blobs of the ledger that changed, one of them in any case: nothing may wait for a quiet moment.
     fn store(&mut self, turn: &mut Turn) {
         let expiry = &self.config.expiry;
         let cooldowns = self.config.handlers.iter().map(|handler| handler.cooldown);
@@ -146,10 +145,12 @@ impl Monitor {
         let (inventory, now) = (&self.inventory, turn.now);
         let keep =
             |id: &CertId, record: &Record| inventory.contains(id) || record.matters(now, longest.saturating_mul(2));
-        while turn.has_work_left() {
-            let Some((shard, value)) = self.ledger.take_changed(keep) else { break };
-            turn.spend(STORING);
+        while let Some((shard, value)) = self.ledger.take_changed(keep) {
+            turn.spend(storing(value.len()));
             turn.effect(Effect::Store { key: Ledger::key(shard), value });
+            if !turn.has_work_left() {
+                break;
+            }
         }
     }
 }

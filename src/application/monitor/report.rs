@@ -25,8 +25,8 @@ impl Monitor {
         if !self.config.expiry.check_interval.is_zero() {
             info!("Starting periodic certificate check");
         }
-        let usages: Vec<_> = self.inventory.usages().cloned().collect();
-        for usage in &usages {
+        let listed: Vec<_> = self.config.certificates.iter().map(|configured| configured.usage.clone()).collect();
+        for usage in &listed {
             self.announce_upstream(usage);
         }
         self.define_metrics(turn);
@@ -47,7 +47,7 @@ impl Monitor {
     }
 
     fn watching(&self, now: UnixTime) -> String {
-        let roles: Vec<_> = self.inventory.by_role().iter().map(|(role, is)| format!("{role} {}", is.count)).collect();
+        let roles: Vec<_> = self.inventory.by_role().map(|(role, is)| format!("{role} {}", is.count)).collect();
         let roles = roles.join(", ");
         let next = self.inventory.next_to_expire(now).map_or_else(
             || "no next expiry".to_owned(),
@@ -79,7 +79,7 @@ impl Monitor {
     /// Refreshes the gauges.
     pub(super) fn report(&mut self, turn: &mut Turn) {
         turn.gauge(Metric::last_tick_seconds(), turn.now.secs());
-        if std::mem::take(&mut self.inventory_changed) {
+        if self.inventory.take_changed() {
             for (role, in_role) in self.inventory.by_role() {
                 turn.gauge(Metric::certificates(role), in_role.count.into());
                 turn.gauge(Metric::not_after_seconds(role), in_role.earliest.map_or(0, UnixTime::secs));

@@ -4,17 +4,29 @@ use crate::application::effect::Effect;
 use crate::application::metric::Metric;
 use crate::domain::UnixTime;
 
-/// Work that one tick may do, in checks of a certificate that is in order. Keeps a callback below 5 ms; tests/abi counts
-/// the instructions.
-const WORK: u32 = 400;
-/// What parsing an observed certificate costs, in the same unit.
-pub(super) const PARSING: u32 = 20;
+/// Work that one tick may do. A unit is some 20,000 wasm instructions, and tests/abi/instructions.rs holds a callback to
+/// ten million, which is below 5 ms.
+const WORK: u32 = 300;
+/// What deciding about one usage of a certificate costs, beside the unit for looking at the certificate.
+pub(super) const ASSESSING: u32 = 2;
 /// What making an event costs.
-pub(super) const EVENT: u32 = 4;
+pub(super) const EVENT: u32 = 22;
 /// What rendering and sending a request costs.
-pub(super) const SENDING: u32 = 30;
-/// What writing a blob costs.
-pub(super) const STORING: u32 = 30;
+pub(super) const SENDING: u32 = 60;
+
+/// What parsing an observation of that many bytes costs.
+pub(super) fn parsing(bytes: usize) -> u32 {
+    by_size(bytes, 25).saturating_add(20)
+}
+
+/// What writing a blob of that many bytes costs.
+pub(super) fn storing(bytes: usize) -> u32 {
+    by_size(bytes, 60).saturating_add(8)
+}
+
+fn by_size(bytes: usize, bytes_per_unit: usize) -> u32 {
+    u32::try_from(bytes / bytes_per_unit).unwrap_or(u32::MAX)
+}
 
 /// See the module's text.
 pub(super) struct Turn {
