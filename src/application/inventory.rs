@@ -211,11 +211,6 @@ impl Inventory {
         let alive = self.watched.values().map(|watched| &watched.certificate).filter(|c| c.not_after > now);
         alive.min_by_key(|certificate| certificate.not_after)
     }
-
-    /// Every usage of every certificate.
-    pub fn usages(&self) -> impl Iterator<Item = &Usage> {
-        self.watched.values().flat_map(|watched| watched.usages.keys())
-    }
 }
 
 #[cfg(test)]
@@ -292,7 +287,7 @@ mod tests {
         inventory.observe(listed.clone(), client("x"), UnixTime::from_secs(1));
         inventory.observe(listed.clone(), client("y"), UnixTime::from_secs(1));
         inventory.forget_peers(&listed.id, UnixTime::from_secs(2));
-        assert_eq!(inventory.usages().collect::<Vec<_>>(), [&client("x")]);
+        assert_eq!(inventory.get(&listed.id).unwrap().usages.keys().collect::<Vec<_>>(), [&client("x")]);
         let seen = certificate("seen", 9);
         inventory.observe(seen.clone(), client("x"), UnixTime::from_secs(5));
         inventory.forget_peers(&seen.id, UnixTime::from_secs(5));

@@ -104,6 +104,33 @@ fn a_log_handler_writes_its_prefix_and_everything_that_matters() {
 }
 
 #[test]
+fn every_metric_exists_at_zero_before_anything_has_happened() {
+    let mut world = World::starting(-DAY, json!({}));
+    world.run_until(-DAY + 2);
+    let names = |start: &str| world.metrics.keys().filter(|name| name.starts_with(start)).count();
+    for (metric, count) in [
+        ("certificates;", 4),
+        ("not_after_seconds;", 4),
+        ("events_total;", 2),
+        ("deliveries_total;", 6),
+        ("outbox_entries;", 1),
+        ("observations_total;", 4),
+        ("dropped_total;", 8),
+        ("last_tick_seconds", 1),
+        ("config_info;", 1),
+    ] {
+        assert_eq!(names(&format!("cert_expiry_monitor_{metric}")), count, "{metric}");
+    }
+    for (name, value) in &world.metrics {
+        let is_zero = *value == 0 || name.contains("last_tick") || name.contains("config_info");
+        assert!(is_zero, "{name} is {value}");
+        for label in name.split(";.;").skip(1) {
+            assert!(label.contains("=.="), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_disabled_webhook_is_named_and_counted() {
     let mut hook = webhook("hooks");
     hook["headers"] = json!({ "authorization": "Bearer ${TOKEN}" });

@@ -44,6 +44,7 @@ impl Monitor {
         let disabled = u64::try_from(self.missing.len()).unwrap_or_default();
         turn.count(Metric::dropped_total(Dropped::WebhookDisabled), disabled);
         turn.gauge(Metric::config_info(&self.config.hash), 1);
+        self.report_inventory(turn);
     }
 
     fn watching(&self, now: UnixTime) -> String {
@@ -76,14 +77,18 @@ impl Monitor {
         }
     }
 
+    fn report_inventory(&self, turn: &mut Turn) {
+        for (role, in_role) in self.inventory.by_role() {
+            turn.gauge(Metric::certificates(role), in_role.count.into());
+            turn.gauge(Metric::not_after_seconds(role), in_role.earliest.map_or(0, UnixTime::secs));
+        }
+    }
+
     /// Refreshes the gauges.
     pub(super) fn report(&mut self, turn: &mut Turn) {
         turn.gauge(Metric::last_tick_seconds(), turn.now.secs());
         if self.inventory.take_changed() {
-            for (role, in_role) in self.inventory.by_role() {
-                turn.gauge(Metric::certificates(role), in_role.count.into());
-                turn.gauge(Metric::not_after_seconds(role), in_role.earliest.map_or(0, UnixTime::secs));
-            }
+            self.report_inventory(turn);
         }
         for (index, handler) in self.config.handlers.iter().enumerate().filter(|(_, h)| h.webhook().is_some()) {
             let entries = i64::try_from(self.outbox.len_of(index)).unwrap_or(i64::MAX);
