@@ -25,9 +25,7 @@ help: ## Show this list
 .PHONY: wasm
 wasm: $(WASM) ## Build the plugin: dist/cert_expiry_monitor.wasm
 
-$(WASM): $(SOURCES)
-	@command -v rustup >/dev/null && rustup target list --installed | grep -qx wasm32-wasip1 || \
-		{ echo "Installing the Rust target wasm32-wasip1"; rustup target add wasm32-wasip1; }
+$(WASM): $(SOURCES) | rust-target
 	cargo rustc --release --locked --target wasm32-wasip1 --crate-type cdylib
 	@mkdir -p dist
 	@cp $(BUILT) $@
@@ -61,7 +59,7 @@ test-e2e: $(WASM) $(VENV_READY) ## The built plugin on real Envoy, with real rec
 	echo "end-to-end tests: $$(( $$(date +%s) - start )) s"
 
 .PHONY: lint
-lint: $(VENV_READY) $(DENY) ## Check formatting, lints on both targets, licences and sources of dependencies
+lint: $(VENV_READY) $(DENY) | rust-target ## Check formatting, lints on both targets, licences and sources of dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- $(CLIPPY)
 	cargo clippy --locked --target wasm32-wasip1 -- $(CLIPPY)
@@ -78,6 +76,11 @@ fmt: $(VENV_READY) ## Format everything
 .PHONY: clean
 clean: ## Remove everything that was built or installed here
 	rm -rf target dist
+
+.PHONY: rust-target
+rust-target:
+	@rustup target list --installed | grep -qx wasm32-wasip1 || \
+		{ echo "Installing the Rust target wasm32-wasip1"; rustup target add wasm32-wasip1; }
 
 $(VENV_READY): tests/requirements.txt
 	@echo "Setting up Python for tests and demo in $(VENV)"
