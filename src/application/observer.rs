@@ -110,7 +110,7 @@ impl Observer {
         // The digest says in one small read whether there is a certificate and whether it is known.
         let Some(digest) = proxy.property(side.digest).filter(|digest| !digest.is_empty()) else { return };
         let api_id = stream.api_id.get_or_init(|| read_api_id(&self.observe.api_id, proxy));
-        let key = key(&digest, side.role, api_id.as_deref());
+        let key = key(digest, side.role, api_id.as_deref());
         if self.seen.contains(&key, self.now) {
             return;
         }
@@ -154,10 +154,14 @@ fn read_api_id(api_id: &ApiId, proxy: &impl Proxy) -> Option<String> {
     }
 }
 
-/// What makes an observation new: certificate, role and API.
-fn key(digest: &[u8], role: Role, api_id: Option<&str>) -> Vec<u8> {
+/// What makes an observation new: certificate, role and API. Made of the digest itself: this happens on every request.
+fn key(digest: Vec<u8>, role: Role, api_id: Option<&str>) -> Vec<u8> {
     let api_id = api_id.unwrap_or_default().as_bytes();
-    [digest, &[0], role.as_str().as_bytes(), &[0], api_id].concat()
+    let mut key = digest;
+    key.reserve_exact(api_id.len().saturating_add(1));
+    key.push(role as u8);
+    key.extend_from_slice(api_id);
+    key
 }
 
 #[cfg(test)]
