@@ -23,11 +23,13 @@ pub struct Entry {
     pub noticed_at: UnixTime,
 }
 
-/// All entries. A webhook that does not answer delays no other one.
+/// All entries. A webhook that does not answer, or fails at once and has many waiting, delays no other one.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// One lane for each handler.
     lanes: Vec<Lane>,
+    /// The lane whose turn it is: they take turns, because a tick has time for a few requests only.
+    turn: usize,
     last_call: u64,
 }
 
@@ -56,7 +58,11 @@ impl Outbox {
 
     /// Takes the next entry that may be sent now, with the name of its call.
     pub fn take(&mut self) -> Option<(CallId, Entry)> {
-        let lane = self.lanes.iter_mut().find(|lane| lane.is_ready())?;
+        let count = self.lanes.len();
+        let mut in_turn = (self.turn..count).chain(0..self.turn.min(count));
+        let index = in_turn.find(|index| self.lanes.get(*index).is_some_and(Lane::is_ready))?;
+        self.turn = index.saturating_add(1);
+        let lane = self.lanes.get_mut(index)?;
         let entry = lane.waiting.pop_front()?;
         self.last_call = self.last_call.wrapping_add(1);
         let id = CallId(self.last_call);
@@ -102,9 +108,26 @@ mod tests {
         }
         outbox.push(entry(1, "other", 1));
         let sent: Vec<_> = std::iter::from_fn(|| outbox.take()).map(|(_, entry)| entry.handler).collect();
-        assert_eq!(sent, [0, 0, 0, 0, 1]);
+        assert_eq!(sent, [0, 1, 0, 0, 0]);
         assert!(!outbox.is_ready());
         assert_eq!((outbox.len_of(0), outbox.len_of(1), outbox.len_of(7)), (10, 1, 0));
+    }
+
+    #[test]
+    fn a_webhook_that_fails_at_once_delays_no_other_one() {
+        let mut outbox = Outbox::default();
+        for number in 0..100 {
+            outbox.push(entry(0, &number.to_string(), 1));
+        }
+        outbox.push(entry(1, "other", 1));
+        outbox.push(entry(2, "third", 1));
+        let mut sent = Vec::new();
+        for _ in 0..6 {
+            let (call, entry) = outbox.take().unwrap();
+            sent.push(entry.handler);
+            outbox.answered(call);
+        }
+        assert_eq!(sent, [0, 1, 2, 0, 0, 0]);
     }
 
     #[test]
