@@ -6,6 +6,8 @@ SHELL := /bin/sh
 
 WASM := dist/cert_expiry_monitor.wasm
 BUILT := target/wasm32-wasip1/release/cert_expiry_monitor.wasm
+# The build for tests that traps when it is told to; it never gets into dist.
+TRAP := target/trap/cert_expiry_monitor.wasm
 SOURCES := $(shell find src templates -type f) Cargo.toml Cargo.lock .cargo/config.toml .cargo/link-wasm
 
 VENV := target/venv
@@ -14,6 +16,8 @@ VENV_READY := $(VENV)/.ready
 
 DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
+OHA_VERSION := 1.16.0
+OHA := target/tools/bin/oha
 
 # What the Rust targets share, so that CI and people see the same warnings.
 CLIPPY := -D warnings
@@ -30,6 +34,10 @@ $(WASM): $(SOURCES) | rust-target
 	@mkdir -p dist
 	@cp $(BUILT) $@
 	@echo "$@: $$(wc -c < $@) bytes"
+
+$(TRAP): $(SOURCES) | rust-target
+	cargo rustc --release --locked --features trap --target wasm32-wasip1 --crate-type cdylib --target-dir target/trap
+	@cp target/trap/wasm32-wasip1/release/cert_expiry_monitor.wasm $@
 
 .PHONY: demo
 demo: $(WASM) $(VENV_READY) ## Watch real events leave a real Envoy (DEMO_KEEP=1 keeps it up)
@@ -53,10 +61,14 @@ test-abi: $(WASM) ## The built plugin on a fake host: faults, host calls, instru
 	cargo test --locked --quiet --test abi
 
 .PHONY: test-e2e
-test-e2e: $(WASM) $(VENV_READY) ## The built plugin on real Envoy, with real receivers
+test-e2e: $(WASM) $(TRAP) $(VENV_READY) ## The built plugin on real Envoy, with real receivers
 	@start=$$(date +%s); \
 	$(PYTHON) -m pytest -c tests/pyproject.toml tests/e2e $(PYTEST) && \
 	echo "end-to-end tests: $$(( $$(date +%s) - start )) s"
+
+.PHONY: soak
+soak: $(WASM) $(OHA) $(VENV_READY) ## Ten minutes of traffic, reloads and failing receivers (SOAK_SECONDS=600)
+	@PYTHONPATH=tests $(PYTHON) -m lab.soak
 
 .PHONY: lint
 lint: $(VENV_READY) $(DENY) | rust-target ## Check formatting, lints on both targets, licences and sources of dependencies
@@ -91,3 +103,7 @@ $(VENV_READY): tests/requirements.txt
 $(DENY):
 	@echo "Installing cargo-deny $(DENY_VERSION) into target/tools"
 	@cargo install --quiet --locked --root target/tools --version $(DENY_VERSION) cargo-deny
+
+$(OHA):
+	@echo "Installing oha $(OHA_VERSION) into target/tools"
+	@cargo install --quiet --locked --root target/tools --version $(OHA_VERSION) oha

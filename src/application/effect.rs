@@ -9,13 +9,17 @@ use super::metric::Metric;
 pub enum Effect {
     /// Send a request and hand the answer back as [`Input::Answered`](super::monitor::Input::Answered).
     Call(Call),
-    /// Write this value under this key of shared data.
+    /// Write these contents under this key of shared data.
     Store {
         /// The key.
         key: String,
-        /// The value.
-        value: Vec<u8>,
+        /// What is to be found there.
+        contents: Vec<u8>,
     },
+    /// Take an item from the queue, and hand it back as [`Input::Dequeued`](super::monitor::Input::Dequeued).
+    Dequeue,
+    /// Come back at once with [`Input::Inspect`](super::monitor::Input::Inspect), when everything before is done.
+    Inspect,
     /// Set a gauge.
     Gauge(Metric, u64),
     /// Add to a counter; zero makes it exist.

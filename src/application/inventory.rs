@@ -2,37 +2,72 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::time::Duration;
 
+use super::shards::range_of;
+use crate::domain::time::MINUTE;
 use crate::domain::{CertId, Certificate, Role, UnixTime, Usage};
 
-/// The most certificates that are watched. Only certificates of peers are turned away.
-pub const MOST_CERTIFICATES: usize = 20_000;
+/// The most usages of one certificate that are watched: a client names its API where that is read from the request.
+const MOST_USAGES: usize = 64;
+
+/// Sightings that lie closer together are one, where they are stored.
+const REFRESH: Duration = MINUTE.saturating_mul(10);
 
 /// A watched certificate and what it is used for.
 #[derive(Clone, Debug)]
 pub struct Watched {
     /// The certificate.
     pub certificate: Certificate,
-    /// What it is used for.
-    pub usages: BTreeMap<Usage, Sighting>,
+    /// What it is used for. One thing nearly always, so this is no map: a map of one takes ten times the memory.
+    pub usages: Vec<Sighting>,
+    /// When it is handed out by [`Inventory::due`].
+    wakes_at: Option<UnixTime>,
+}
+
+impl Watched {
+    /// How a usage is known.
+    pub fn sighting(&self, usage: &Usage) -> Option<&Sighting> {
+        self.usages.iter().find(|sighting| sighting.usage == *usage)
+    }
+
+    fn is_used_as(&self, role: Role) -> bool {
+        self.usages.iter().any(|sighting| sighting.usage.role() == role)
+    }
+
+    /// When a peer last presented it; `None` if the document lists it.
+    fn last_seen(&self) -> Option<UnixTime> {
+        let seen = self.usages.iter().map(|sighting| sighting.last_seen);
+        seen.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten()
+    }
 }
 
 /// How a usage is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
+    /// The usage.
+    pub usage: Usage,
     /// When an observer last handed it over; `None` for one that the document lists.
     pub last_seen: Option<UnixTime>,
     /// Whether it has been checked since it became known. A first report waits for no cooldown.
     pub checked: bool,
 }
 
-/// Whether a certificate was taken in.
+/// What came of a sighting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is watched.
-    Watched,
-    /// There is no room for another peer.
+    /// The usage was known already.
+    Known,
+    /// The usage was known, and was last seen some time ago.
+    Again,
+    /// The usage is new.
+    New,
+    /// The usage is new, and this certificate, which nobody has seen for longest, is not watched any more.
+    InPlaceOf(CertId),
+    /// There is no room: everything that is watched stands in the document.
     Full,
+    /// The certificate has too many usages already.
+    TooManyUsages,
 }
 
 /// The watched certificates of one role.
@@ -45,72 +80,115 @@ pub struct InRole {
 }
 
 /// All watched certificates.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Inventory {
     watched: BTreeMap<CertId, Watched>,
+    /// How many certificates are watched at most.
+    most: usize,
     wakeups: BTreeSet<(UnixTime, CertId)>,
-    summary: Summary,
+    /// The certificates of peers by when they were last seen.
+    seen: BTreeSet<(UnixTime, CertId)>,
+    roles: Roles,
 }
 
-/// The inventory by role, kept up to date because counting twenty thousand certificates takes a tick of its own.
+/// The watched certificates of each role by their ends.
 #[derive(Debug, Default)]
-struct Summary {
+struct Roles {
     /// In the order of [`Role::ALL`].
-    roles: [InRole; Role::ALL.len()],
+    ends: [BTreeSet<(UnixTime, CertId)>; Role::ALL.len()],
     is_changed: bool,
-    /// Whether the certificate that ended first in some role is gone.
-    is_stale: bool,
 }
 
-impl Summary {
-    fn of(&mut self, role: Role) -> Option<&mut InRole> {
-        self.is_changed = true;
-        self.roles.get_mut(role as usize)
+impl Roles {
+    fn of(&mut self, role: Role) -> Option<&mut BTreeSet<(UnixTime, CertId)>> {
+        self.ends.get_mut(role as usize)
     }
 
-    fn add(&mut self, role: Role, end: UnixTime) {
-        if let Some(in_role) = self.of(role) {
-            in_role.count = in_role.count.saturating_add(1);
-            in_role.earliest = Some(in_role.earliest.map_or(end, |earliest| earliest.min(end)));
-        }
+    /// Notes that a certificate is used for something.
+    fn enter(&mut self, watched: &mut Watched, usage: Usage, last_seen: Option<UnixTime>) {
+        let Certificate { id, not_after, .. } = watched.certificate;
+        self.is_changed |= self.of(usage.role()).is_some_and(|ends| ends.insert((not_after, id)));
+        watched.usages.retain(|sighting| sighting.usage != usage);
+        watched.usages.push(Sighting { usage, last_seen, checked: false });
     }
 
-    fn remove(&mut self, role: Role, end: UnixTime) {
-        if let Some(in_role) = self.of(role) {
-            in_role.count = in_role.count.saturating_sub(1);
-            self.is_stale |= in_role.earliest == Some(end);
+    /// Notes that a certificate may be used for less than before.
+    fn update(&mut self, watched: &Watched) {
+        let Certificate { id, not_after, .. } = watched.certificate;
+        for role in Role::ALL.into_iter().filter(|role| !watched.is_used_as(*role)) {
+            self.is_changed |= self.of(role).is_some_and(|ends| ends.remove(&(not_after, id)));
         }
     }
 }
 
 impl Inventory {
-    /// Adds a certificate of the document.
-    pub fn configure(&mut self, certificate: Certificate, usage: Usage) {
-        self.add(certificate, usage, None);
+    /// An empty inventory with room for so many certificates.
+    pub fn new(most: usize) -> Self {
+        let (watched, wakeups, seen) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { watched, most, wakeups, seen, roles: Roles::default() }
     }
 
     /// Notes that a peer presented a certificate.
-    pub fn observe(&mut self, certificate: Certificate, usage: Usage, now: UnixTime) -> Admission {
-        if let Some(sighting) = self.watched.get_mut(&certificate.id).and_then(|known| known.usages.get_mut(&usage)) {
+    pub fn observe(&mut self, certificate: &Certificate, usage: &Usage, now: UnixTime) -> Admission {
+        let id = certificate.id;
+        let Some(known) = self.watched.get_mut(&id) else {
+            let mut admission = Admission::New;
+            if self.watched.len() >= self.most {
+                let Some((_, oldest)) = self.seen.first().copied() else { return Admission::Full };
+                self.remove(&oldest);
+                admission = Admission::InPlaceOf(oldest);
+            }
+            self.insert(certificate.clone(), usage.clone(), Some(now));
+            return admission;
+        };
+        let before = known.last_seen();
+        let mut admission = Admission::New;
+        if let Some(sighting) = known.usages.iter_mut().find(|sighting| sighting.usage == *usage) {
             // What the document lists stays, seen or not.
             sighting.last_seen = sighting.last_seen.map(|_| now);
-            return Admission::Watched;
+            let is_long_ago = before.is_some_and(|before| now.since(before).is_none_or(|age| age >= REFRESH));
+            admission = if is_long_ago { Admission::Again } else { Admission::Known };
+        } else if known.usages.len() >= MOST_USAGES {
+            return Admission::TooManyUsages;
+        } else {
+            self.roles.enter(known, usage.clone(), Some(now));
         }
-        if self.watched.len() >= MOST_CERTIFICATES && !self.watched.contains_key(&certificate.id) {
-            return Admission::Full;
-        }
-        self.add(certificate, usage, Some(now));
-        Admission::Watched
+        let after = known.last_seen();
+        self.move_seen(id, before, after);
+        admission
     }
 
-    fn add(&mut self, certificate: Certificate, usage: Usage, last_seen: Option<UnixTime>) {
-        let (role, end) = (usage.role(), certificate.not_after);
-        let watched = self.watched.entry(certificate.id);
-        let usages = &mut watched.or_insert_with(|| Watched { certificate, usages: BTreeMap::new() }).usages;
-        if !usages.keys().any(|known| known.role() == role) {
-            self.summary.add(role, end);
+    /// Adds a certificate of the document.
+    pub fn configure(&mut self, certificate: Certificate, usage: Usage) {
+        let id = certificate.id;
+        let Some(known) = self.watched.get_mut(&id) else { return self.insert(certificate, usage, None) };
+        let before = known.last_seen();
+        self.roles.enter(known, usage, None);
+        self.move_seen(id, before, None);
+    }
+
+    fn insert(&mut self, certificate: Certificate, usage: Usage, last_seen: Option<UnixTime>) {
+        let id = certificate.id;
+        let mut watched = Watched { certificate, usages: Vec::new(), wakes_at: None };
+        self.roles.enter(&mut watched, usage, last_seen);
+        self.watched.insert(id, watched);
+        self.move_seen(id, None, last_seen);
+    }
+
+    /// Brings the order of sightings up to date.
+    fn move_seen(&mut self, id: CertId, before: Option<UnixTime>, after: Option<UnixTime>) {
+        if before != after {
+            before.map(|before| self.seen.remove(&(before, id)));
+            after.map(|after| self.seen.insert((after, id)));
         }
-        usages.insert(usage, Sighting { last_seen, checked: false });
+    }
+
+    fn remove(&mut self, id: &CertId) {
+        let Some(mut gone) = self.watched.remove(id) else { return };
+        gone.last_seen().map(|seen| self.seen.remove(&(seen, *id)));
+        gone.wakes_at.map(|at| self.wakeups.remove(&(at, *id)));
+        gone.usages.clear();
+        self.roles.update(&gone);
     }
 
     /// A watched certificate.
@@ -125,7 +203,7 @@ impl Inventory {
 
     /// Notes that a certificate's usages were checked.
     pub fn mark_checked(&mut self, id: &CertId) {
-        for sighting in self.watched.get_mut(id).into_iter().flat_map(|watched| watched.usages.values_mut()) {
+        for sighting in self.watched.get_mut(id).into_iter().flat_map(|watched| &mut watched.usages) {
             sighting.checked = true;
         }
     }
@@ -136,14 +214,34 @@ impl Inventory {
         self.watched.range((from, Bound::Unbounded)).next().map(|(id, _)| *id)
     }
 
-    /// Has the certificate handed out by [`Inventory::due`] at `at`.
+    /// The watched certificates of a shard.
+    pub(super) fn shard(&self, shard: u16) -> impl Iterator<Item = &Watched> {
+        let (first, last) = range_of(shard);
+        self.watched.range(first..=last).map(|(_, watched)| watched)
+    }
+
+    /// Has the certificate handed out by [`Inventory::due`] at `at`, or before if that was wanted already.
     pub fn wake(&mut self, id: CertId, at: UnixTime) {
+        let Some(watched) = self.watched.get_mut(&id).filter(|known| known.wakes_at.is_none_or(|known| at < known))
+        else {
+            return;
+        };
+        if let Some(before) = watched.wakes_at.replace(at) {
+            self.wakeups.remove(&(before, id));
+        }
         self.wakeups.insert((at, id));
     }
 
     /// Takes the next certificate whose time has come.
     pub fn due(&mut self, now: UnixTime) -> Option<CertId> {
-        if self.next_wakeup() > now { None } else { self.wakeups.pop_first().map(|(_, id)| id) }
+        if self.next_wakeup() > now {
+            return None;
+        }
+        let (_, id) = self.wakeups.pop_first()?;
+        if let Some(watched) = self.watched.get_mut(&id) {
+            watched.wakes_at = None;
+        }
+        Some(id)
     }
 
     /// When [`Inventory::due`] has something to hand out.
@@ -151,22 +249,24 @@ impl Inventory {
         self.wakeups.first().map_or(UnixTime::NEVER, |(at, _)| *at)
     }
 
-    /// Forgets the usages of a certificate that peers presented and that were last seen before `since`.
-    pub fn forget_peers(&mut self, id: &CertId, since: UnixTime) {
-        let Some(watched) = self.watched.get_mut(id) else { return };
+    /// Forgets the usages of a certificate that peers presented and that were last seen before `since`; whether there
+    /// were any.
+    pub fn forget_peers(&mut self, id: &CertId, since: UnixTime) -> bool {
+        let Some(watched) = self.watched.get_mut(id) else { return false };
         let is_gone = |sighting: &Sighting| sighting.last_seen.is_some_and(|seen| seen < since);
-        if !watched.usages.values().any(is_gone) {
-            return;
+        if !watched.usages.iter().any(is_gone) {
+            return false;
         }
-        let plays = |watched: &Watched, role| watched.usages.keys().any(|usage| usage.role() == role);
-        let before = Role::ALL.map(|role| plays(watched, role));
-        watched.usages.retain(|_, sighting| !is_gone(sighting));
-        for (role, _) in Role::ALL.into_iter().zip(before).filter(|(role, played)| *played && !plays(watched, *role)) {
-            self.summary.remove(role, watched.certificate.not_after);
+        if watched.usages.iter().all(is_gone) {
+            self.remove(id);
+            return true;
         }
-        if watched.usages.is_empty() {
-            self.watched.remove(id);
-        }
+        let before = watched.last_seen();
+        watched.usages.retain(|sighting| !is_gone(sighting));
+        self.roles.update(watched);
+        let after = watched.last_seen();
+        self.move_seen(*id, before, after);
+        true
     }
 
     /// How many certificates are watched.
@@ -181,130 +281,29 @@ impl Inventory {
 
     /// How many certificates are watched in each role, and when the first of them ends.
     pub fn by_role(&self) -> impl Iterator<Item = (Role, InRole)> {
-        Role::ALL.into_iter().zip(self.summary.roles)
+        Role::ALL.into_iter().zip(&self.roles.ends).map(|(role, ends)| {
+            (
+                role,
+                InRole {
+                    count: ends.len().try_into().unwrap_or(u32::MAX),
+                    earliest: ends.first().map(|(end, _)| *end),
+                },
+            )
+        })
     }
 
     /// Whether [`Inventory::by_role`] says something new since the last call.
     pub fn take_changed(&mut self) -> bool {
-        if std::mem::take(&mut self.summary.is_stale) {
-            self.find_earliest();
-        }
-        std::mem::take(&mut self.summary.is_changed)
-    }
-
-    fn find_earliest(&mut self) {
-        for in_role in &mut self.summary.roles {
-            in_role.earliest = None;
-        }
-        for watched in self.watched.values() {
-            let end = watched.certificate.not_after;
-            for usage in watched.usages.keys() {
-                if let Some(in_role) = self.summary.roles.get_mut(usage.role() as usize) {
-                    in_role.earliest = Some(in_role.earliest.map_or(end, |earliest| earliest.min(end)));
-                }
-            }
-        }
+        std::mem::take(&mut self.roles.is_changed)
     }
 
     /// The certificate that ends next, of those that have not ended.
     pub fn next_to_expire(&self, now: UnixTime) -> Option<&Certificate> {
-        let alive = self.watched.values().map(|watched| &watched.certificate).filter(|c| c.not_after > now);
-        alive.min_by_key(|certificate| certificate.not_after)
+        let from = (now.after(Duration::from_millis(1)), CertId::from_bytes([0; 32]));
+        let (_, id) = self.roles.ends.iter().filter_map(|ends| ends.range(from..).next()).min()?;
+        self.get(id).map(|watched| &watched.certificate)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn certificate(name: &str, not_after: i64) -> Certificate {
-        let id = CertId::of_der(name.as_bytes());
-        Certificate { id, name: name.to_owned(), not_after: UnixTime::from_secs(not_after) }
-    }
-
-    fn client(api_id: &str) -> Usage {
-        Usage::new(Role::Client, Some(api_id.to_owned()))
-    }
-
-    fn in_role(inventory: &Inventory, role: Role) -> (u32, Option<i64>) {
-        let (_, is) = inventory.by_role().find(|(known, _)| *known == role).unwrap();
-        (is.count, is.earliest.map(UnixTime::secs))
-    }
-
-    #[test]
-    fn a_certificate_counts_once_in_each_role_however_many_apis_use_it() {
-        let mut inventory = Inventory::default();
-        let now = UnixTime::from_secs(1);
-        for (name, end, usage) in [
-            ("a", 50, client("x")),
-            ("a", 50, client("y")),
-            ("a", 50, client("x")),
-            ("a", 50, Usage::new(Role::Upstream, None)),
-            ("b", 40, client("x")),
-        ] {
-            assert_eq!(inventory.observe(certificate(name, end), usage, now), Admission::Watched);
-        }
-        assert_eq!(in_role(&inventory, Role::Client), (2, Some(40)));
-        assert_eq!(in_role(&inventory, Role::Upstream), (1, Some(50)));
-        assert_eq!(in_role(&inventory, Role::Server), (0, None));
-        assert_eq!(inventory.len(), 2);
-        assert!(inventory.take_changed() && !inventory.take_changed());
-        inventory.observe(certificate("a", 50), client("x"), now);
-        assert!(!inventory.take_changed(), "nothing new");
-    }
-
-    #[test]
-    fn what_is_forgotten_does_not_count() {
-        let mut inventory = Inventory::default();
-        inventory.observe(certificate("a", 40), client("x"), UnixTime::from_secs(1));
-        inventory.observe(certificate("a", 40), client("y"), UnixTime::from_secs(9));
-        inventory.observe(certificate("b", 50), client("x"), UnixTime::from_secs(9));
-        inventory.take_changed();
-        let id = certificate("a", 40).id;
-        inventory.forget_peers(&id, UnixTime::from_secs(5));
-        assert!(!inventory.take_changed(), "it is still a client's");
-        inventory.forget_peers(&id, UnixTime::from_secs(10));
-        assert!(inventory.take_changed());
-        assert_eq!(in_role(&inventory, Role::Client), (1, Some(50)));
-    }
-
-    #[test]
-    fn a_full_inventory_turns_new_peers_away_and_nobody_else() {
-        let mut inventory = Inventory::default();
-        let now = UnixTime::from_secs(1);
-        for number in 0..MOST_CERTIFICATES {
-            assert_eq!(inventory.observe(certificate(&number.to_string(), 9), client("x"), now), Admission::Watched);
-        }
-        assert_eq!(inventory.observe(certificate("one more", 9), client("x"), now), Admission::Full);
-        assert_eq!(inventory.observe(certificate("7", 9), client("y"), now), Admission::Watched, "it is known");
-    }
-
-    #[test]
-    fn peers_are_forgotten_and_what_the_document_lists_is_not() {
-        let mut inventory = Inventory::default();
-        let listed = certificate("listed", 9);
-        inventory.configure(listed.clone(), client("x"));
-        inventory.observe(listed.clone(), client("x"), UnixTime::from_secs(1));
-        inventory.observe(listed.clone(), client("y"), UnixTime::from_secs(1));
-        inventory.forget_peers(&listed.id, UnixTime::from_secs(2));
-        assert_eq!(inventory.get(&listed.id).unwrap().usages.keys().collect::<Vec<_>>(), [&client("x")]);
-        let seen = certificate("seen", 9);
-        inventory.observe(seen.clone(), client("x"), UnixTime::from_secs(5));
-        inventory.forget_peers(&seen.id, UnixTime::from_secs(5));
-        assert!(inventory.contains(&seen.id), "seen since");
-        inventory.forget_peers(&seen.id, UnixTime::from_secs(6));
-        assert!(!inventory.contains(&seen.id));
-    }
-
-    #[test]
-    fn certificates_are_due_in_the_order_of_their_times() {
-        let mut inventory = Inventory::default();
-        let (a, b) = (CertId::of_der(b"a"), CertId::of_der(b"b"));
-        inventory.wake(b, UnixTime::from_secs(2));
-        inventory.wake(a, UnixTime::from_secs(1));
-        assert_eq!(inventory.due(UnixTime::from_millis(999)), None);
-        assert_eq!(inventory.next_wakeup(), UnixTime::from_secs(1));
-        let now = UnixTime::from_secs(2);
-        assert_eq!([inventory.due(now), inventory.due(now), inventory.due(now)], [Some(a), Some(b), None]);
-    }
-}
+mod tests;

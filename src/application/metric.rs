@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::lease::Kind;
+use crate::config::DocumentHash;
 use crate::domain::{EventKind, Role};
 
 /// The full name of a metric: labels travel in it as Istio does it, and Envoy's `stats_tags` lift them out.
@@ -54,9 +56,19 @@ impl Metric {
         Self::of("last_tick_seconds", &[])
     }
 
-    /// Always 1; the label names the document that rules.
-    pub fn config_info(hash: &str) -> Self {
-        Self::of("config_info", &[("hash", hash)])
+    /// 1 for the document that rules, 0 for those that did before.
+    pub fn config_info(hash: DocumentHash) -> Self {
+        Self::of("config_info", &[("hash", &hash.to_string())])
+    }
+
+    /// Holders that fell silent and were followed by another.
+    pub fn failovers_total() -> Self {
+        Self::of("failovers_total", &[])
+    }
+
+    /// 1 for what the monitor is, 0 for everything else.
+    pub fn holder(kind: Kind) -> Self {
+        Self::of("holder", &[("kind", kind.as_str())])
     }
 
     fn of(name: &str, labels: &[(&str, &str)]) -> Self {
@@ -111,28 +123,46 @@ pub enum Dropped {
     BadQueueItem,
     /// An observed certificate cannot be parsed.
     UnreadableCertificate,
-    /// The inventory takes no more peers.
+    /// As many certificates are watched as are allowed; the one that nobody has seen for longest was given up.
     InventoryFull,
+    /// A certificate is used for more APIs than are watched.
+    UsagesFull,
+    /// More is remembered of certificates that are not watched any more than there is room for.
+    LedgerFull,
+    /// A certificate that the parser did not survive was handed over again.
+    Quarantined,
+    /// More log lines a minute than are written.
+    LogLine,
     /// An observed certificate is larger than 16 KB of PEM.
     OversizedCertificate,
-    /// An observer's waiting room is full because no monitor takes the queue over.
+    /// An observer's waiting room is full because no monitor is alive.
     NoMonitor,
+    /// An observer's waiting room is full because the monitor takes its time.
+    Backlog,
+    /// An observer has forgotten a thousand combinations of certificate, role and API for newer ones.
+    SeenFull,
     /// A webhook was switched off for want of an environment variable.
     WebhookDisabled,
-    /// Too many events wait for a webhook; the oldest waits for the next round instead.
+    /// Too many events wait for a webhook; this one waits until there is room.
     OutboxFull,
-    /// A blob in shared data is not of this release.
+    /// What was found in shared data is not of this release.
     UnknownBlob,
 }
 
 impl Dropped {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::BadQueueItem,
         Self::UnreadableCertificate,
         Self::InventoryFull,
+        Self::UsagesFull,
+        Self::LedgerFull,
+        Self::Quarantined,
+        Self::LogLine,
         Self::OversizedCertificate,
         Self::NoMonitor,
+        Self::Backlog,
+        Self::SeenFull,
         Self::WebhookDisabled,
         Self::OutboxFull,
         Self::UnknownBlob,
@@ -144,8 +174,14 @@ impl Dropped {
             Self::BadQueueItem => "bad_queue_item",
             Self::UnreadableCertificate => "unreadable_certificate",
             Self::InventoryFull => "inventory_full",
+            Self::UsagesFull => "usages_full",
+            Self::LedgerFull => "ledger_full",
+            Self::Quarantined => "quarantined",
+            Self::LogLine => "log_line",
             Self::OversizedCertificate => "oversized_certificate",
             Self::NoMonitor => "no_monitor",
+            Self::Backlog => "backlog",
+            Self::SeenFull => "seen_full",
             Self::WebhookDisabled => "webhook_disabled",
             Self::OutboxFull => "outbox_full",
             Self::UnknownBlob => "unknown_blob",

@@ -3,16 +3,22 @@
 //! [`Observer`](observer::Observer) reads a connection's properties and hands new certificates over as
 //! [`Observation`](observation::Observation)s. [`Monitor`](monitor::Monitor) takes [`Input`](monitor::Input)s and
 //! answers with [`Effect`](effect::Effect)s: it keeps the [`inventory`], checks it in [`rounds`], remembers in the
-//! [`ledger`] what was told, and sends through the [`outbox`].
+//! [`ledger`] what was told, and sends through the [`outbox`]. Who is the monitor is decided by the [`lease`]; what it
+//! knows is kept in [`shared_data`], so that a successor goes on from there.
 
 pub mod effect;
 pub mod inventory;
+pub mod lease;
 pub mod ledger;
 pub mod metric;
 pub mod monitor;
 pub mod observation;
 pub mod observer;
 pub mod outbox;
+mod quarantine;
 mod request;
 pub mod rounds;
 mod seen;
+mod shards;
+pub mod shared_data;
+mod snapshot;

@@ -5,9 +5,13 @@ use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use log::warn;
+
+use super::lease::{Lease, SILENT, Watch};
 use super::metric::{Dropped, Metric};
 use super::observation::{LARGEST_CERTIFICATE, Observation};
 use super::seen::Seen;
+use super::shared_data::Tenure;
 use crate::config::{ApiId, Config, Observe};
 use crate::domain::text::{LONGEST, harmless};
 use crate::domain::{Role, UnixTime, Usage};
@@ -16,6 +20,8 @@ use crate::domain::{Role, UnixTime, Usage};
 pub trait Proxy {
     /// A property of the current stream, its path joined by NUL; `None` if it is absent or cannot be read.
     fn property(&self, path: &str) -> Option<Vec<u8>>;
+    /// The lease as it stands in shared data.
+    fn lease(&self) -> Option<Vec<u8>>;
     /// Puts an item into the monitor's queue; `false` if there is none yet or it takes nothing.
     fn hand_over(&self, item: &[u8]) -> bool;
     /// Adds one to a counter.
@@ -24,9 +30,13 @@ pub trait Proxy {
 
 /// Nothing is handed over a second time within this, whatever the check cooldown is.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
-/// The bytes of observations that are kept while there is no monitor, before new ones are dropped. Some hundred
+/// The bytes of observations that are kept while no monitor takes them, before new ones are dropped. Some hundred
 /// certificates, or a few very large ones: a worker's VM shall stay small.
 const MOST_WAITING: usize = 256 * 1_024;
+/// The bytes that are put into the queue between two looks at the monitor: the queue has no bound of its own.
+const MOST_BETWEEN_LOOKS: usize = 256 * 1_024;
+/// The time between two looks at the monitor, less what a tick may come early.
+const LOOK: Duration = Duration::from_millis(900);
 
 /// One connection side and the properties that tell about its peer.
 struct Side {
@@ -54,7 +64,28 @@ pub struct Observer {
     seen: Seen,
     waiting: VecDeque<Vec<u8>>,
     waiting_bytes: usize,
+    /// Whether the waiting room was full since it was last empty: one line says so.
+    was_full: bool,
+    /// Whether it has met more than it remembers: one line says so.
+    has_forgotten: bool,
     now: UnixTime,
+    looked: UnixTime,
+    monitor: Monitor,
+    lease: Watch<(Tenure, u32)>,
+    epoch: Option<u64>,
+    /// What may still be put into the queue until the next look.
+    allowance: usize,
+}
+
+/// What is known of the monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Monitor {
+    /// There is none, or it gives no sign of life.
+    Silent,
+    /// It does not get the queue empty.
+    Behind,
+    /// It takes what there is.
+    Ready,
 }
 
 /// What an observer remembers of one stream.
@@ -73,17 +104,57 @@ impl Observer {
             seen: Seen::new(pause),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            was_full: false,
+            has_forgotten: false,
             now,
+            looked: UnixTime::NEVER,
+            monitor: Monitor::Silent,
+            lease: Watch::new(),
+            epoch: None,
+            allowance: 0,
         }
     }
 
-    /// Tells the time, which no request asks the host for, and hands over what had to wait for a monitor.
+    /// Tells the time, which no request asks the host for. About once a second it looks how the monitor is, and hands
+    /// over what had to wait.
     pub fn on_tick(&mut self, proxy: &impl Proxy, now: UnixTime) {
         self.now = now;
-        while let Some(item) = self.waiting.front().filter(|item| proxy.hand_over(item)) {
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(item.len());
-            self.waiting.pop_front();
+        if now.since(self.looked).is_some_and(|age| age < LOOK) {
+            return;
         }
+        self.looked = now;
+        self.allowance = MOST_BETWEEN_LOOKS;
+        self.look(proxy);
+        while let Some(item) = self.waiting.pop_front() {
+            if !self.put(&item, proxy) {
+                self.waiting.push_front(item);
+                break;
+            }
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(item.len());
+        }
+        self.was_full &= self.is_waiting();
+    }
+
+    fn look(&mut self, proxy: &impl Proxy) {
+        self.monitor = Monitor::Silent;
+        let Some(Lease { tenure, terms }) = proxy.lease().and_then(|value| Lease::decode(&value)) else { return };
+        // What was handed over before a takeover may be lost.
+        if self.epoch.replace(tenure.epoch).is_some_and(|before| before != tenure.epoch) {
+            self.seen.clear();
+        }
+        if self.lease.see((tenure, terms.beat)) <= SILENT && !terms.is_vacant {
+            self.monitor = if terms.is_behind { Monitor::Behind } else { Monitor::Ready };
+        }
+    }
+
+    /// Puts an item into the queue, if there is a monitor that takes it out again.
+    fn put(&mut self, item: &[u8], proxy: &impl Proxy) -> bool {
+        let is_allowed = self.monitor == Monitor::Ready && self.allowance > 0;
+        let is_put = is_allowed && proxy.hand_over(item);
+        if is_put {
+            self.allowance = self.allowance.saturating_sub(item.len());
+        }
+        is_put
     }
 
     /// Whether something waits for a monitor.
@@ -110,31 +181,50 @@ impl Observer {
         // The digest says in one small read whether there is a certificate and whether it is known.
         let Some(digest) = proxy.property(side.digest).filter(|digest| !digest.is_empty()) else { return };
         let api_id = stream.api_id.get_or_init(|| read_api_id(&self.observe.api_id, proxy));
+        let length = digest.len();
         let key = key(digest, side.role, api_id.as_deref());
         if self.seen.contains(&key, self.now) {
             return;
         }
         if self.waiting_bytes >= MOST_WAITING {
-            proxy.count(&Metric::dropped_total(Dropped::NoMonitor));
+            self.drop_one(proxy);
             return;
         }
         // Envoy before 1.38 has no such property: remembered as well, so that it is not asked for on every request.
         if let Some(certificate) = proxy.property(side.certificate).filter(|certificate| !certificate.is_empty()) {
             let usage = Usage::new(side.role, api_id.clone());
-            self.hand_over(&usage, &certificate, proxy);
+            self.hand_over(&usage, key.get(..length).unwrap_or_default(), &certificate, proxy);
         }
-        self.seen.insert(key, self.now);
+        if self.seen.insert(key, self.now) {
+            proxy.count(&Metric::dropped_total(Dropped::SeenFull));
+            if !std::mem::replace(&mut self.has_forgotten, true) {
+                warn!(
+                    "More certificates, roles and APIs are in use than a worker remembers: known ones are handed over again"
+                );
+            }
+        }
+    }
+
+    fn drop_one(&mut self, proxy: &impl Proxy) {
+        let (reason, why) = match self.monitor {
+            Monitor::Silent => (Dropped::NoMonitor, "no monitor is alive"),
+            Monitor::Behind | Monitor::Ready => (Dropped::Backlog, "the monitor has more to check than it can"),
+        };
+        proxy.count(&Metric::dropped_total(reason));
+        if !std::mem::replace(&mut self.was_full, true) {
+            warn!("Certificates of peers are not handed over: {why}; they will be when they are shown again");
+        }
     }
 
     /// Hands a certificate over, or has it wait for a monitor.
-    fn hand_over(&mut self, usage: &Usage, certificate: &[u8], proxy: &impl Proxy) {
+    fn hand_over(&mut self, usage: &Usage, digest: &[u8], certificate: &[u8], proxy: &impl Proxy) {
         if certificate.len() > LARGEST_CERTIFICATE {
             proxy.count(&Metric::dropped_total(Dropped::OversizedCertificate));
             return;
         }
-        let Some(item) = Observation::encode(usage, certificate) else { return };
+        let Some(item) = Observation::encode(usage, digest, certificate) else { return };
         // In their order, and without asking for a queue again that was not there for the last one.
-        if self.is_waiting() || !proxy.hand_over(&item) {
+        if self.is_waiting() || !self.put(&item, proxy) {
             self.waiting_bytes = self.waiting_bytes.saturating_add(item.len());
             self.waiting.push_back(item);
         }
@@ -165,182 +255,4 @@ fn key(digest: Vec<u8>, role: Role, api_id: Option<&str>) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::{Cell, RefCell};
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct FakeProxy {
-        properties: BTreeMap<&'static str, Vec<u8>>,
-        reads: Cell<u32>,
-        has_monitor: Cell<bool>,
-        queue: RefCell<Vec<Observation>>,
-        counted: RefCell<Vec<String>>,
-    }
-
-    impl Proxy for FakeProxy {
-        fn property(&self, path: &str) -> Option<Vec<u8>> {
-            self.reads.set(self.reads.get() + 1);
-            self.properties.get(path.replace('\0', ".").as_str()).cloned()
-        }
-
-        fn hand_over(&self, item: &[u8]) -> bool {
-            if self.has_monitor.get() {
-                self.queue.borrow_mut().push(Observation::decode(item).unwrap());
-            }
-            self.has_monitor.get()
-        }
-
-        fn count(&self, metric: &Metric) {
-            self.counted.borrow_mut().push(metric.name().to_owned());
-        }
-    }
-
-    fn mtls() -> FakeProxy {
-        let proxy = FakeProxy {
-            properties: [
-                ("connection.sha256_peer_certificate_digest", b"c1".to_vec()),
-                ("connection.peer_certificate", b"client pem".to_vec()),
-                ("upstream.sha256_peer_certificate_digest", b"u1".to_vec()),
-                ("upstream.peer_certificate", b"upstream pem".to_vec()),
-                ("xds.route_name", b"orders".to_vec()),
-            ]
-            .into(),
-            ..FakeProxy::default()
-        };
-        proxy.has_monitor.set(true);
-        proxy
-    }
-
-    fn observer(document: &str) -> Observer {
-        Observer::new(&Config::load(document.as_bytes()).unwrap(), UnixTime::from_secs(1_000))
-    }
-
-    /// One request and its response; the number of properties that it read.
-    fn request(observer: &mut Observer, proxy: &FakeProxy) -> u32 {
-        let mut stream = Stream::default();
-        proxy.reads.set(0);
-        observer.on_request(&mut stream, proxy);
-        observer.on_response(&mut stream, proxy);
-        proxy.reads.get()
-    }
-
-    fn handed_over(proxy: &FakeProxy) -> Vec<(Role, Option<String>)> {
-        let queue = proxy.queue.take();
-        queue.iter().map(|o| (o.usage.role(), o.usage.api_id().map(str::to_owned))).collect()
-    }
-
-    #[test]
-    fn a_certificate_is_handed_over_once_and_known_ones_cost_three_reads() {
-        let (mut observer, proxy) = (observer("{}"), mtls());
-        request(&mut observer, &proxy);
-        let orders = Some("orders".to_owned());
-        assert_eq!(handed_over(&proxy), [(Role::Client, orders.clone()), (Role::Upstream, orders)]);
-        for _ in 0..100 {
-            assert_eq!(request(&mut observer, &proxy), 3);
-        }
-        assert_eq!(handed_over(&proxy), []);
-    }
-
-    #[test]
-    fn another_api_is_another_observation() {
-        let (mut observer, mut proxy) = (observer("{}"), mtls());
-        request(&mut observer, &proxy);
-        handed_over(&proxy);
-        proxy.properties.insert("xds.route_name", b"billing".to_vec());
-        request(&mut observer, &proxy);
-        assert_eq!(handed_over(&proxy).len(), 2);
-    }
-
-    #[test]
-    fn it_is_handed_over_again_after_the_check_cooldown_and_never_within_a_minute() {
-        for (cooldown, pause) in [(3, 60), (7_200, 7_200)] {
-            let document = format!(r#"{{"certificate_expiry_monitor": {{"check_cooldown_seconds": {cooldown}}}}}"#);
-            let (mut observer, proxy) = (observer(&document), mtls());
-            for (secs, expected) in [(0, 2), (pause - 1, 0), (pause, 2), (pause + 1, 0)] {
-                observer.on_tick(&proxy, UnixTime::from_secs(1_000 + secs));
-                request(&mut observer, &proxy);
-                assert_eq!(handed_over(&proxy).len(), expected, "{secs} s, check cooldown {cooldown} s");
-            }
-        }
-    }
-
-    #[test]
-    fn roles_that_are_off_and_plain_text_connections_cost_nothing_or_one_read() {
-        assert_eq!(request(&mut observer(r#"{"observe": {"client": false, "upstream": false}}"#), &mtls()), 0);
-        assert_eq!(request(&mut observer(r#"{"observe": {"upstream": false}}"#), &FakeProxy::default()), 1);
-        let (mut client_only, proxy) = (observer(r#"{"observe": {"upstream": false}}"#), mtls());
-        request(&mut client_only, &proxy);
-        assert_eq!(request(&mut client_only, &proxy), 2);
-    }
-
-    #[test]
-    fn the_api_is_the_first_property_that_says_something_or_a_fixed_one() {
-        let api_of = |document: &str, properties: &[(&'static str, &str)]| {
-            let mut proxy = mtls();
-            proxy.properties.remove("xds.route_name");
-            proxy.properties.extend(properties.iter().map(|(path, value)| (*path, value.as_bytes().to_vec())));
-            request(&mut observer(document), &proxy);
-            handed_over(&proxy).remove(0).1
-        };
-        assert_eq!(api_of("{}", &[]), None);
-        assert_eq!(api_of("{}", &[("xds.cluster_name", "c")]).as_deref(), Some("c"));
-        let both = [("xds.route_name", ""), ("xds.virtual_host_name", "v"), ("xds.cluster_name", "c")];
-        assert_eq!(api_of("{}", &both).as_deref(), Some("v"));
-        let own = r#"{"observe": {"api_id": "xds.route_metadata.filter_metadata.my.id"}}"#;
-        assert_eq!(api_of(own, &[("xds.route_metadata.filter_metadata.my.id", "m")]).as_deref(), Some("m"));
-        assert_eq!(api_of(r#"{"observe": {"api_id": {"value": "mine"}}}"#, &both).as_deref(), Some("mine"));
-    }
-
-    #[test]
-    fn an_envoy_without_the_certificate_property_is_asked_once() {
-        let (mut observer, mut proxy) = (observer("{}"), mtls());
-        proxy.properties.remove("connection.peer_certificate");
-        proxy.properties.remove("upstream.peer_certificate");
-        assert_eq!(request(&mut observer, &proxy), 5);
-        assert_eq!(request(&mut observer, &proxy), 3);
-        assert_eq!(handed_over(&proxy), []);
-    }
-
-    #[test]
-    fn what_is_seen_before_there_is_a_monitor_waits_for_it() {
-        let (mut observer, proxy) = (observer("{}"), mtls());
-        proxy.has_monitor.set(false);
-        request(&mut observer, &proxy);
-        assert!(observer.is_waiting());
-        assert_eq!(request(&mut observer, &proxy), 3, "it is not read again");
-        proxy.has_monitor.set(true);
-        observer.on_tick(&proxy, UnixTime::from_secs(1_001));
-        assert_eq!(handed_over(&proxy).len(), 2);
-        assert!(!observer.is_waiting());
-    }
-
-    #[test]
-    fn a_waiting_room_that_is_full_drops_and_counts() {
-        let (mut observer, mut proxy) = (observer(r#"{"observe": {"upstream": false}}"#), mtls());
-        proxy.has_monitor.set(false);
-        proxy.properties.insert("connection.peer_certificate", vec![b'x'; LARGEST_CERTIFICATE]);
-        for number in 0..20_u32 {
-            proxy.properties.insert("connection.sha256_peer_certificate_digest", number.to_be_bytes().to_vec());
-            request(&mut observer, &proxy);
-        }
-        assert_eq!(observer.waiting.len(), 16);
-        let dropped = Metric::dropped_total(Dropped::NoMonitor);
-        assert_eq!(proxy.counted.borrow().iter().filter(|name| *name == dropped.name()).count(), 4);
-        proxy.has_monitor.set(true);
-        observer.on_tick(&proxy, UnixTime::from_secs(1_001));
-        assert_eq!((observer.waiting.len(), observer.waiting_bytes), (0, 0));
-    }
-
-    #[test]
-    fn an_oversized_certificate_is_dropped_and_counted_once() {
-        let (mut observer, mut proxy) = (observer(r#"{"observe": {"upstream": false}}"#), mtls());
-        proxy.properties.insert("connection.peer_certificate", vec![b'x'; LARGEST_CERTIFICATE + 1]);
-        request(&mut observer, &proxy);
-        request(&mut observer, &proxy);
-        assert_eq!(*proxy.counted.borrow(), [Metric::dropped_total(Dropped::OversizedCertificate).name()]);
-        assert_eq!(handed_over(&proxy), []);
-    }
-}
+mod tests;

@@ -1,14 +1,19 @@
-//! Events on their way to webhooks.
+//! Events on their way to webhooks: each stays until its receiver has answered 2xx, or its tries are spent.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::effect::CallId;
-use crate::domain::{Event, UnixTime};
+use super::shards::shard_of;
+use crate::domain::{CertId, Event, UnixTime};
 
 /// Entries that may wait for one webhook.
-const MOST_WAITING: usize = 20_000;
+const MOST_WAITING: usize = 1_000;
 /// Requests to one webhook that may wait for their answers at the same time.
 const MOST_IN_FLIGHT: usize = 4;
+
+/// Entries that are looked at to find one that is stored. Those in front are stored soon.
+const MOST_LOOKED_AT: usize = 16;
 
 /// One event for one webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +22,9 @@ pub struct Entry {
     pub event: Event,
     /// The index of the webhook among the document's handlers.
     pub handler: usize,
-    /// Which try this is, from 1.
-    pub attempt: u32,
-    /// The time of the notice that the event belongs to: tells whether the ledger has moved on when the answer comes.
+    /// How often it was tried in vain.
+    pub failures: u32,
+    /// The time of the notice that the event belongs to: tells whether the ledger has moved on since.
     pub noticed_at: UnixTime,
 }
 
@@ -30,44 +35,83 @@ pub struct Outbox {
     lanes: Vec<Lane>,
     /// The lane whose turn it is: they take turns, because a tick has time for a few requests only.
     turn: usize,
-    last_call: u64,
+    /// Numbers entries, and calls.
+    last: u64,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: VecDeque<Entry>,
+    /// By the time they are due, and then in their order.
+    waiting: BTreeMap<(UnixTime, u64), Entry>,
     in_flight: Vec<(CallId, Entry)>,
+    /// The certificates whose events found no room.
+    refused: BTreeSet<CertId>,
 }
 
 impl Lane {
-    fn is_ready(&self) -> bool {
-        !self.waiting.is_empty() && self.in_flight.len() < MOST_IN_FLIGHT
+    fn len(&self) -> usize {
+        self.waiting.len().saturating_add(self.in_flight.len())
+    }
+
+    fn next(&self) -> UnixTime {
+        let first = self.waiting.first_key_value().filter(|_| self.in_flight.len() < MOST_IN_FLIGHT);
+        first.map_or(UnixTime::NEVER, |((due, _), _)| *due)
     }
 }
 
 impl Outbox {
-    /// Adds an event. If too many wait for that webhook already, the oldest is given back.
-    pub fn push(&mut self, entry: Entry) -> Option<Entry> {
-        if self.lanes.len() <= entry.handler {
-            self.lanes.resize_with(entry.handler.saturating_add(1), Lane::default);
-        }
-        let waiting = &mut self.lanes.get_mut(entry.handler)?.waiting;
-        waiting.push_back(entry);
-        if waiting.len() > MOST_WAITING { waiting.pop_front() } else { None }
+    /// Whether another entry for a webhook finds room.
+    pub fn has_room(&self, handler: usize) -> bool {
+        self.len_of(handler) < MOST_WAITING
     }
 
-    /// Takes the next entry that may be sent now, with the name of its call.
-    pub fn take(&mut self) -> Option<(CallId, Entry)> {
+    /// Adds an entry that is to be sent at `due`. One that comes back has had its room all along.
+    pub fn push(&mut self, entry: Entry, due: UnixTime) {
+        self.last = self.last.wrapping_add(1);
+        let number = self.last;
+        self.lane(entry.handler).waiting.insert((due, number), entry);
+    }
+
+    /// Remembers a certificate whose event found no room; whether it is the first one since there was room.
+    pub fn refuse(&mut self, handler: usize, id: CertId) -> bool {
+        let refused = &mut self.lane(handler).refused;
+        let is_first = refused.is_empty();
+        refused.insert(id);
+        is_first
+    }
+
+    /// Takes a certificate whose event found no room, once half of it is free.
+    pub fn invite(&mut self) -> Option<CertId> {
+        let mut lanes = self.lanes.iter_mut().filter(|lane| lane.len() < MOST_WAITING / 2);
+        lanes.find_map(|lane| lane.refused.pop_first())
+    }
+
+    fn lane(&mut self, handler: usize) -> &mut Lane {
+        if self.lanes.len() <= handler {
+            self.lanes.resize_with(handler.saturating_add(1), Lane::default);
+        }
+        // Just made, if it was not there.
+        #[allow(clippy::indexing_slicing)]
+        &mut self.lanes[handler]
+    }
+
+    /// Takes the next entry that is due and stored, with the name of its call.
+    pub fn take(&mut self, now: UnixTime, is_stored: impl Fn(&CertId) -> bool) -> Option<(CallId, Entry)> {
         let count = self.lanes.len();
-        let mut in_turn = (self.turn..count).chain(0..self.turn.min(count));
-        let index = in_turn.find(|index| self.lanes.get(*index).is_some_and(Lane::is_ready))?;
-        self.turn = index.saturating_add(1);
-        let lane = self.lanes.get_mut(index)?;
-        let entry = lane.waiting.pop_front()?;
-        self.last_call = self.last_call.wrapping_add(1);
-        let id = CallId(self.last_call);
-        lane.in_flight.push((id, entry.clone()));
-        Some((id, entry))
+        let in_turn = (self.turn..count).chain(0..self.turn.min(count));
+        for index in in_turn {
+            let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.next() <= now) else { continue };
+            let due = lane.waiting.range(..=(now, u64::MAX)).take(MOST_LOOKED_AT);
+            let stored =
+                due.map(|(key, entry)| (*key, entry)).find(|(_, entry)| is_stored(&entry.event.certificate.id));
+            let Some(entry) = stored.map(|(key, _)| key).and_then(|key| lane.waiting.remove(&key)) else { continue };
+            self.turn = index.saturating_add(1);
+            self.last = self.last.wrapping_add(1);
+            let id = CallId(self.last);
+            lane.in_flight.push((id, entry.clone()));
+            return Some((id, entry));
+        }
+        None
     }
 
     /// Takes the entry of a call that was answered.
@@ -78,77 +122,36 @@ impl Outbox {
         })
     }
 
+    /// Makes everything due that waits longer than any pause lasts: the clock was set back.
+    pub fn hasten(&mut self, now: UnixTime, longest: Duration) {
+        for lane in &mut self.lanes {
+            while let Some(last) = lane.waiting.last_entry().filter(|last| last.key().0 > now.after(longest)) {
+                let ((_, number), entry) = last.remove_entry();
+                lane.waiting.insert((now, number), entry);
+            }
+        }
+    }
+
+    /// The entries about the certificates of a shard, and when they are due; those that are on their way, at once.
+    pub(super) fn shard(&self, shard: u16) -> impl Iterator<Item = (UnixTime, &Entry)> {
+        let waiting = self.lanes.iter().flat_map(|lane| lane.waiting.iter().map(|((due, _), entry)| (*due, entry)));
+        let in_flight = self.lanes.iter().flat_map(|lane| &lane.in_flight);
+        let in_flight = in_flight.map(|(_, entry)| (UnixTime::default(), entry));
+        waiting.chain(in_flight).filter(move |(_, entry)| shard_of(&entry.event.certificate.id) == shard)
+    }
+
     /// How many entries wait for a webhook or its answer.
     pub fn len_of(&self, handler: usize) -> usize {
-        self.lanes.get(handler).map_or(0, |lane| lane.waiting.len().saturating_add(lane.in_flight.len()))
+        self.lanes.get(handler).map_or(0, Lane::len)
     }
 
-    /// Whether [`Outbox::take`] has something to give.
-    pub fn is_ready(&self) -> bool {
-        self.lanes.iter().any(Lane::is_ready)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::render::fields::samples;
-
-    fn entry(handler: usize, name: &str, noticed_at: i64) -> Entry {
-        let mut event = samples().remove(0);
-        event.certificate.id = crate::domain::CertId::of_der(name.as_bytes());
-        Entry { event, handler, attempt: 1, noticed_at: UnixTime::from_secs(noticed_at) }
+    /// Whether requests wait for their answers.
+    pub fn is_in_flight(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.in_flight.is_empty())
     }
 
-    #[test]
-    fn a_webhook_that_does_not_answer_delays_no_other_one() {
-        let mut outbox = Outbox::default();
-        for number in 0..10 {
-            outbox.push(entry(0, &number.to_string(), 1));
-        }
-        outbox.push(entry(1, "other", 1));
-        let sent: Vec<_> = std::iter::from_fn(|| outbox.take()).map(|(_, entry)| entry.handler).collect();
-        assert_eq!(sent, [0, 1, 0, 0, 0]);
-        assert!(!outbox.is_ready());
-        assert_eq!((outbox.len_of(0), outbox.len_of(1), outbox.len_of(7)), (10, 1, 0));
-    }
-
-    #[test]
-    fn a_webhook_that_fails_at_once_delays_no_other_one() {
-        let mut outbox = Outbox::default();
-        for number in 0..100 {
-            outbox.push(entry(0, &number.to_string(), 1));
-        }
-        outbox.push(entry(1, "other", 1));
-        outbox.push(entry(2, "third", 1));
-        let mut sent = Vec::new();
-        for _ in 0..6 {
-            let (call, entry) = outbox.take().unwrap();
-            sent.push(entry.handler);
-            outbox.answered(call);
-        }
-        assert_eq!(sent, [0, 1, 2, 0, 0, 0]);
-    }
-
-    #[test]
-    fn an_answer_makes_room_for_the_next_in_order() {
-        let mut outbox = Outbox::default();
-        for number in 0..5 {
-            outbox.push(entry(0, &number.to_string(), 1));
-        }
-        let calls: Vec<_> = std::iter::from_fn(|| outbox.take()).collect();
-        assert_eq!(outbox.answered(calls[2].0).as_ref(), Some(&calls[2].1));
-        assert_eq!(outbox.answered(calls[2].0), None, "an answer counts once");
-        assert_eq!(outbox.take().unwrap().1, entry(0, "4", 1));
-    }
-
-    #[test]
-    fn where_too_many_wait_the_oldest_is_given_back() {
-        let mut outbox = Outbox::default();
-        for number in 0..MOST_WAITING {
-            assert_eq!(outbox.push(entry(0, &number.to_string(), 1)), None);
-        }
-        assert_eq!(outbox.push(entry(0, "one more", 1)), Some(entry(0, "0", 1)));
-        assert_eq!(outbox.push(entry(1, "elsewhere", 1)), None);
+    /// When [`Outbox::take`] may have something to give.
+    pub fn next(&self) -> UnixTime {
+        self.lanes.iter().map(Lane::next).min().unwrap_or(UnixTime::NEVER)
     }
 }

@@ -28,11 +28,20 @@ impl Seen {
         at.and_then(|at| now.since(*at)).is_some_and(|age| age < self.kept_for)
     }
 
-    pub(super) fn insert(&mut self, key: Vec<u8>, now: UnixTime) {
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.kept_for);
+    }
+
+    /// Remembers a key; whether others were forgotten for it.
+    pub(super) fn insert(&mut self, key: Vec<u8>, now: UnixTime) -> bool {
+        let mut has_forgotten = false;
         if self.young.len() >= GENERATION {
+            has_forgotten = !self.old.is_empty();
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, now);
+        has_forgotten
     }
 }
 

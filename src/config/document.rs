@@ -1,7 +1,10 @@
 //! What Envoy hands over → one JSON value, whichever way it was written.
 
+use std::fmt;
+
 use prost::Message;
 use prost_types::value::Kind;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use sha2::{Digest, Sha256};
 
@@ -29,15 +32,24 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// The first 8 hex digits of the SHA-256 of the parsed document, without the keys that differ between instances that
-/// belong together. Objects are sorted, so the order of keys, which Envoy changes from load to load, does not matter.
-pub(super) fn hash(document: &Value) -> String {
+/// The beginning of the SHA-256 of a parsed document, without the keys that differ between instances that belong
+/// together. Objects are sorted, so the order of keys, which Envoy changes from load to load, does not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentHash([u8; 4]);
+
+impl fmt::Display for DocumentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+pub(super) fn hash(document: &Value) -> DocumentHash {
     let mut document = document.clone();
     if let Some(map) = document.as_object_mut() {
         map.remove("observe");
         map.remove("mode");
     }
-    Sha256::digest(document.to_string()).first_chunk::<4>().map(|bytes| hex(bytes)).unwrap_or_default()
+    DocumentHash(Sha256::digest(document.to_string()).first_chunk().copied().unwrap_or_default())
 }
 
 fn object(document: prost_types::Struct) -> Value {

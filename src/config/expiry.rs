@@ -17,6 +17,8 @@ pub struct Expiry {
     pub event_cooldown: Duration,
     /// The time between periodic checks; zero: none.
     pub check_interval: Duration,
+    /// The most certificates that are watched. Peers that nobody has seen for longest make room for new ones.
+    pub max_certificates: usize,
 }
 
 impl Expiry {
@@ -32,8 +34,16 @@ const YEAR: u32 = 365 * 86_400;
 /// The longest threshold: certificates of a hundred years exist.
 const CENTURY: u32 = 36_525;
 
-const KEYS: [&str; 4] =
-    ["warning_threshold_days", "check_cooldown_seconds", "event_cooldown_seconds", "check_interval_seconds"];
+/// The most that `max_certificates` allows, and what it is if nothing is said.
+const MOST_CERTIFICATES: (u32, u32) = (100_000, 20_000);
+
+const KEYS: [&str; 5] = [
+    "warning_threshold_days",
+    "check_cooldown_seconds",
+    "event_cooldown_seconds",
+    "check_interval_seconds",
+    "max_certificates",
+];
 
 pub(super) fn read(root: &Object<'_>) -> Expiry {
     let section = section(root).and_then(|node| node.object(&KEYS));
@@ -48,6 +58,8 @@ pub(super) fn read(root: &Object<'_>) -> Expiry {
         check_cooldown: seconds("check_cooldown_seconds", 86_400),
         event_cooldown: seconds("event_cooldown_seconds", 86_400),
         check_interval: seconds("check_interval_seconds", 3_600),
+        max_certificates: usize::try_from(integer("max_certificates", 1..=MOST_CERTIFICATES.0, MOST_CERTIFICATES.1))
+            .unwrap_or(usize::MAX),
     }
 }
 

@@ -19,6 +19,7 @@ mod tests;
 use std::rc::Rc;
 
 pub use certificates::Configured;
+pub use document::DocumentHash;
 pub use expiry::Expiry;
 pub use findings::Problem;
 pub use observe::{ApiId, Observe};
@@ -58,8 +59,8 @@ impl Mode {
 pub struct Config {
     /// Overrides the word in `vm_config.configuration`.
     pub mode: Option<Mode>,
-    /// The first 8 hex digits of the document's SHA-256, without `observe` and `mode`; the same for JSON and Struct.
-    pub hash: String,
+    /// What the document says, apart from `observe` and `mode`; the same for JSON and Struct.
+    pub hash: DocumentHash,
     /// Thresholds, cooldowns and the interval.
     pub expiry: Expiry,
     /// The certificates of `certificates[]`.
@@ -148,7 +149,7 @@ fn read(root: &Object<'_>, findings: &Findings) -> Option<Config> {
     }
     Some(Config {
         mode: root.get("mode").and_then(|node| node.word(&Mode::WORDS)),
-        hash: String::new(),
+        hash: DocumentHash::default(),
         expiry: expiry::read(root),
         certificates: certificates::read(root, findings),
         observe: observe::read(root),

@@ -9,34 +9,64 @@ use super::time::UnixTime;
 
 /// The SHA-256 fingerprint of a certificate's DER encoding: what `openssl x509 -fingerprint -sha256` prints, in
 /// lower-case hex without colons.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CertId([u8; 32]);
+///
+/// Kept as four numbers, the first bytes in the highest places: their order is that of the bytes, and comparing them is
+/// cheap, which looking certificates up comes down to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CertId([u64; 4]);
 
 impl CertId {
     /// The fingerprint of `der`.
     pub fn of_der(der: &[u8]) -> Self {
-        Self(Sha256::digest(der).into())
+        Self::from_bytes(Sha256::digest(der).into())
     }
 
     /// An id from its 32 bytes, as kept in shared data.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        let mut words = [0; 4];
+        for (word, chunk) in words.iter_mut().zip(bytes.chunks(8)) {
+            *word = chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        }
+        Self(words)
+    }
+
+    /// An id from 64 hex digits; `None` if they are not.
+    pub fn from_hex(digits: &[u8]) -> Option<Self> {
+        let mut words = [0; 4];
+        for (word, chunk) in words.iter_mut().zip(digits.chunks(16)) {
+            *word = chunk.iter().try_fold(0, |word: u64, digit| {
+                let digit = char::from(*digit).to_digit(16)?;
+                Some(word << 4 | u64::from(digit))
+            })?;
+        }
+        (digits.len() == 64).then_some(Self(words))
     }
 
     /// The 32 bytes.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+    pub fn to_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (chunk, word) in bytes.chunks_mut(8).zip(self.0) {
+            chunk.copy_from_slice(&word.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// The first 16 bits.
+    pub const fn head(&self) -> u16 {
+        let [first, ..] = self.0;
+        (first >> 48) as u16
     }
 
     /// The first 8 hex digits: enough for a log line.
     pub fn short(&self) -> String {
-        self.0.first_chunk::<4>().map(|bytes| hex(bytes)).unwrap_or_default()
+        let [first, ..] = self.0;
+        format!("{:08x}", first >> 32)
     }
 }
 
 impl fmt::Display for CertId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&hex(&self.to_bytes()))
     }
 }
 
@@ -56,4 +86,32 @@ pub struct Certificate {
     pub name: String,
     /// The end of its validity (RFC 5280, 4.1.2.5). It counts as expired from this very moment.
     pub not_after: UnixTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_in_the_order_of_their_bytes() {
+        let ids: Vec<_> = (0..64_u8).map(|number| CertId::of_der(&[number])).collect();
+        let mut twin = ids[0].to_bytes();
+        twin[31] ^= 1;
+        let twin = CertId::from_bytes(twin);
+        for (a, b) in ids.iter().flat_map(|a| ids.iter().chain([&twin]).map(move |b| (*a, *b))) {
+            assert_eq!(a.cmp(&b), a.to_bytes().cmp(&b.to_bytes()), "{a} {b}");
+            assert_eq!(CertId::from_bytes(a.to_bytes()), a);
+        }
+    }
+
+    #[test]
+    fn an_id_is_read_from_hex_and_from_nothing_else() {
+        let id = CertId::of_der(b"der");
+        assert_eq!(CertId::from_hex(id.to_string().as_bytes()), Some(id));
+        assert_eq!(CertId::from_hex(id.to_string().to_uppercase().as_bytes()), Some(id));
+        for wrong in ["", "g", &id.to_string()[1..], &format!("{id}0"), &id.to_string().replace(|c: char| c > '1', "x")]
+        {
+            assert_eq!(CertId::from_hex(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
 }

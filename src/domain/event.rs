@@ -148,7 +148,7 @@ fn periods_between(crossing: UnixTime, now: UnixTime, period: Duration) -> u128 
 
 fn id(certificate: &Certificate, usage: &Usage, kind: EventKind, rule: &Rule, number: u128) -> String {
     let mut hash = Sha256::new();
-    hash.update(certificate.id.as_bytes());
+    hash.update(certificate.id.to_bytes());
     // Each part ends in a byte that no part contains, so that no two lists of parts are the same bytes.
     for part in [usage.role().as_str(), usage.api_id().unwrap_or_default(), kind.as_str(), rule.name()] {
         hash.update(part.as_bytes());

@@ -12,26 +12,8 @@ pub struct Notice {
     pub remaining: Duration,
     /// When it was made; the event cooldown counts from here.
     pub at: UnixTime,
-    /// The handlers that have not got it yet.
-    pub owed: Vec<Debt>,
-}
-
-/// A handler that has not got an event yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Debt {
-    /// The handler's name.
-    pub handler: String,
-    /// How often it was tried in vain.
-    pub attempts: u32,
-    /// Whether this instance is at it. A debt that was found in shared data is not: whoever was at it is gone.
-    pub on_its_way: bool,
-}
-
-impl Notice {
-    /// Whether somebody did not get the event and nobody is at it: the cooldown was given back.
-    pub fn has_debts(&self) -> bool {
-        self.owed.iter().any(|debt| !debt.on_its_way)
-    }
+    /// The handlers whose cooldown was given back: they did not get it, and nobody is at it.
+    pub owed: Vec<String>,
 }
 
 /// Whether an assessment is worth an event.
@@ -80,7 +62,7 @@ pub fn decide<'a>(assessment: &Assessment<'a>, last: Option<&Notice>, period: Du
     if now >= last.at.after(period) {
         return Verdict::Notify(crossing, Because::CooldownOver);
     }
-    if last.has_debts() && crossing.rule.remaining() == last.remaining {
+    if !last.owed.is_empty() && crossing.rule.remaining() == last.remaining {
         return Verdict::Retry(crossing);
     }
     Verdict::Quiet(Because::CooldownActive)
@@ -101,9 +83,7 @@ mod tests {
     }
 
     fn notice(rule: &Rule, at: UnixTime, owed: &[&str]) -> Notice {
-        let debt = |name: &&str| Debt { handler: (*name).to_owned(), attempts: 1, on_its_way: *name == "busy" };
-        let owed = owed.iter().map(debt).collect();
-        Notice { remaining: rule.remaining(), at, owed }
+        Notice { remaining: rule.remaining(), at, owed: owed.iter().map(|name| (*name).to_owned()).collect() }
     }
 
     #[test]
@@ -132,13 +112,6 @@ mod tests {
                 Some(CooldownActive),
             ),
             ("a debt is paid inside the cooldown", -29.9, Some(notice(&soon, at(-30.0), &["ops"])), true, None),
-            (
-                "a debt that somebody is at is left alone",
-                -29.9,
-                Some(notice(&soon, at(-30.0), &["busy"])),
-                false,
-                Some(CooldownActive),
-            ),
             ("a debt of a rule that is past is not", 0.0, Some(notice(&soon, at(-0.1), &["ops"])), true, Some(Tighter)),
             (
                 "after a clock that ran ahead it is told",

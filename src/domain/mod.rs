@@ -4,6 +4,7 @@
 //! time, and [`ledger::decide`] whether that is worth an [`Event`] after what was sent before.
 
 pub mod assessment;
+pub mod backoff;
 pub mod certificate;
 pub mod event;
 pub mod ledger;

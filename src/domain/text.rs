@@ -9,7 +9,8 @@ pub const LONGEST: usize = 256;
 /// formatting), at most [`LONGEST`] characters; the last one of a text that was cut is `…`.
 pub fn harmless(text: &str) -> String {
     // Nearly every name is of this kind, and observers see one with every request.
-    if text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let is_plain = |byte| matches!(byte, b' '..=b'~');
+    if text.len() <= LONGEST && text.bytes().all(is_plain) && !text.starts_with(' ') && !text.ends_with(' ') {
         return text.to_owned();
     }
     let mut kept = text.chars().filter(|c| !c.is_control() && !reorders(*c));

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::application::effect::{Answer, Call};
+use crate::application::shared_data::{SharedData, Version, Written};
 use crate::domain::UnixTime;
 
 /// Statuses of the ABI that mean something here.
@@ -130,28 +131,59 @@ pub(super) fn property(path: &str) -> Option<Vec<u8>> {
 
 /// A header of the answer to the callout that is being handled.
 pub(super) fn answer_header(name: &str) -> Option<Vec<u8>> {
+    header(HTTP_CALL_RESPONSE_HEADERS, name)
+}
+
+/// A header of the request that is being handled.
+#[cfg(feature = "trap")]
+pub(super) fn request_header(name: &str) -> Option<Vec<u8>> {
+    const HTTP_REQUEST_HEADERS: u32 = 0;
+    header(HTTP_REQUEST_HEADERS, name)
+}
+
+fn header(map: u32, name: &str) -> Option<Vec<u8>> {
     // SAFETY: the host reads `name` within this call; see `bytes`.
-    bytes(|data, size| unsafe {
-        proxy_get_header_map_value(HTTP_CALL_RESPONSE_HEADERS, name.as_ptr(), name.len(), data, size)
-    })
+    bytes(|data, size| unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), data, size) })
 }
 
-/// The value of a key in shared data.
-pub(super) fn shared_data(key: &str) -> Option<Vec<u8>> {
-    let mut cas = 0;
-    // SAFETY: the host reads `key` and writes one word within this call; see `bytes`.
-    bytes(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) })
+/// Shared data of the instance's `vm_id`.
+pub(super) struct HostSharedData;
+
+impl SharedData for HostSharedData {
+    fn read(&self, key: &str) -> Option<(Vec<u8>, Version)> {
+        let mut cas = 0;
+        // SAFETY: the host reads `key` and writes one word within this call; see `bytes`.
+        let value =
+            bytes(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) });
+        value.map(|value| (value, Version(cas)))
+    }
+
+    fn write(&self, key: &str, value: &[u8], read: Option<Version>) -> Written {
+        match (set_shared_data(key, value, read.map_or(ABSENT, |version| version.0)), read) {
+            (OK, _) => Written::Done,
+            // A host that creates nothing but with zero.
+            (CAS_MISMATCH, None) if self.read(key).is_none() && set_shared_data(key, value, OVERWRITE) == OK => {
+                Written::Done
+            }
+            (CAS_MISMATCH, _) => Written::Overtaken,
+            _ => Written::Refused,
+        }
+    }
 }
 
-/// Overwrites the value of a key in shared data; `false` if the host does not take it.
-pub(super) fn set_shared_data(key: &str, value: &[u8]) -> bool {
+/// The number of a value that is not there. The host creates a missing key whatever the number is, and compares it with
+/// the number of one that somebody else has created in the meantime, which counts from 1: create if absent, although
+/// the ABI does not offer that by name.
+const ABSENT: u32 = u32::MAX;
+/// The number that replaces whatever is there.
+const OVERWRITE: u32 = 0;
+
+fn set_shared_data(key: &str, value: &[u8], cas: u32) -> u32 {
     // SAFETY: the host reads `key` and `value` within this call.
-    let status = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), 0) };
-    debug_assert_ne!(status, CAS_MISMATCH, "zero overwrites whatever is there");
-    status == OK
+    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) }
 }
 
-/// Makes the current root context the one that is told of items in a queue of its `vm_id`.
+/// Makes the current root context the owner of a queue of its `vm_id`, whoever was before.
 pub(super) fn register_queue(name: &str) -> Option<Queue> {
     let mut queue = 0;
     // SAFETY: the host reads `name` and writes one word within this call.
@@ -191,10 +223,12 @@ pub(super) fn dequeue(queue: Queue) -> Taken {
         status = unsafe { proxy_dequeue_shared_queue(queue.0, data, size) };
         status
     });
-    match item {
-        Some(item) => Taken::Item(item),
-        None if status == NOT_FOUND => Taken::QueueIsGone,
-        None => Taken::Nothing,
+    match (item, status) {
+        (Some(item), _) => Taken::Item(item),
+        // An empty item needs no memory.
+        (None, OK) => Taken::Item(Vec::new()),
+        (None, NOT_FOUND) => Taken::QueueIsGone,
+        (None, _) => Taken::Nothing,
     }
 }
 

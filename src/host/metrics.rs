@@ -32,6 +32,13 @@ impl Metrics {
         }
     }
 
+    /// Forgets the values of gauges: another instance may have set them since.
+    pub(super) fn forget_values(&mut self) {
+        for (_, last) in self.known.values_mut() {
+            *last = None;
+        }
+    }
+
     fn known(&mut self, metric: &Metric, kind: MetricKind) -> Option<&mut (MetricId, Option<u64>)> {
         if !self.known.contains_key(metric) {
             let id = calls::define_metric(kind, metric.name())?;

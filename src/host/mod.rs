@@ -9,6 +9,8 @@ mod metrics;
 mod observer;
 mod root;
 mod service;
+#[cfg(feature = "trap")]
+mod trap;
 
 proxy_wasm::main! {{
     log::install();

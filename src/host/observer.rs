@@ -8,15 +8,18 @@ use proxy_wasm::types::Action;
 
 use super::calls::{self, Queue};
 use super::metrics::Metrics;
+use crate::application::lease::LEASE;
 use crate::application::metric::Metric;
 use crate::application::observation::QUEUE;
 use crate::application::observer::{Observer, Proxy, Stream};
+use crate::application::shared_data::SharedData;
 use crate::domain::UnixTime;
 
 /// The observer of a root context, shared with its streams.
 #[derive(Debug)]
 pub(super) struct SharedObserver {
     observer: RefCell<Observer>,
+    has_streams: Cell<bool>,
     host: Host,
 }
 
@@ -29,6 +32,10 @@ struct Host {
 impl Proxy for Host {
     fn property(&self, path: &str) -> Option<Vec<u8>> {
         calls::property(path)
+    }
+
+    fn lease(&self) -> Option<Vec<u8>> {
+        calls::HostSharedData.read(LEASE).map(|(value, _)| value)
     }
 
     fn hand_over(&self, item: &[u8]) -> bool {
@@ -59,17 +66,21 @@ impl Host {
 
 impl SharedObserver {
     pub(super) fn new(observer: Observer) -> Rc<Self> {
-        Rc::new(Self { observer: RefCell::new(observer), host: Host::default() })
+        Rc::new(Self { observer: RefCell::new(observer), has_streams: Cell::new(false), host: Host::default() })
     }
 
-    /// Passes the time on; whether there is a monitor and nothing waits for it.
-    pub(super) fn on_tick(&self, now: UnixTime) -> bool {
+    /// Passes the time on.
+    pub(super) fn on_tick(&self, now: UnixTime) {
         // The host calls one callback after the other, so the observer is never in use twice; if it ever were, this tick
         // would be lost and nothing else.
-        self.observer.try_borrow_mut().is_ok_and(|mut observer| {
+        if let Ok(mut observer) = self.observer.try_borrow_mut() {
             observer.on_tick(&self.host, now);
-            self.host.find_queue().is_some() && !observer.is_waiting()
-        })
+        }
+    }
+
+    /// Whether a request has passed through this VM.
+    pub(super) fn has_streams(&self) -> bool {
+        self.has_streams.get()
     }
 }
 
@@ -82,6 +93,9 @@ pub(super) struct ObservedStream {
 impl ObservedStream {
     /// A stream of an instance that observes, or of one that does not and lets it pass.
     pub(super) fn new(observer: Option<Rc<SharedObserver>>) -> Self {
+        if let Some(shared) = &observer {
+            shared.has_streams.set(true);
+        }
         Self { observer, stream: Stream::default() }
     }
 }
@@ -93,6 +107,8 @@ impl HttpContext for ObservedStream {
         if let Some(shared) = &self.observer
             && let Ok(mut observer) = shared.observer.try_borrow_mut()
         {
+            #[cfg(feature = "trap")]
+            super::trap::on_request(shared.host.find_queue());
             observer.on_request(&mut self.stream, &shared.host);
         }
         Action::Continue

@@ -10,60 +10,43 @@ use super::calls;
 use super::log::follow_level;
 use super::observer::{ObservedStream, SharedObserver};
 use super::service::Service;
-use crate::application::monitor::Monitor;
+use crate::application::lease::Kind;
 use crate::application::observer::Observer;
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, Problem};
 
-/// How often an observer looks for a monitor while there is none.
-const IMPATIENT: Duration = Duration::from_secs(1);
-/// How often it takes note of the time otherwise.
-const PATIENT: Duration = Duration::from_secs(5);
+/// How often an instance that only observes takes note of the time.
+const OBSERVER_PERIOD: Duration = Duration::from_secs(1);
 
-/// A root context.
+/// A root context. Before it is configured it is nothing; in mode `auto` it is both.
 #[derive(Debug, Default)]
 pub(super) struct Root {
-    part: Part,
-}
-
-/// The part that an instance plays.
-#[derive(Debug, Default)]
-enum Part {
-    /// None: not configured yet, or a standby.
-    #[default]
-    Idle,
-    Monitor(Box<Service>),
-    Observer {
-        observer: Rc<SharedObserver>,
-        period: Duration,
-    },
+    /// What stands for the lease, and is the monitor while it holds it.
+    service: Option<Box<Service>>,
+    observer: Option<Rc<SharedObserver>>,
 }
 
 impl Root {
-    fn configure(&mut self) -> Result<(), Vec<String>> {
-        let lines = |problems: Vec<crate::config::Problem>| -> Vec<String> {
-            problems.into_iter().map(|problem| problem.to_string()).collect()
-        };
-        let mut config = Config::load(&calls::plugin_configuration()).map_err(lines)?;
+    fn configure(&mut self) -> Result<(), Vec<Problem>> {
+        let mut config = Config::load(&calls::plugin_configuration())?;
         let word = Mode::of_word(&String::from_utf8_lossy(&calls::vm_configuration()));
-        self.part = match config.mode.unwrap_or(word) {
-            Mode::Monitor => {
-                let missing = config.resolve(&|name| std::env::var(name).ok()).map_err(lines)?;
-                Part::Monitor(Box::new(Service::new(Monitor::new(config, missing, calls::now()))))
-            }
-            Mode::Observer | Mode::Auto => {
-                calls::set_tick_period(IMPATIENT);
-                let observer = SharedObserver::new(Observer::new(&config, calls::now()));
-                Part::Observer { observer, period: IMPATIENT }
-            }
-            Mode::Standby => Part::Idle,
-        };
+        let mode = config.mode.unwrap_or(word);
+        let now = calls::now();
+        let kind = Kind::of(mode);
+        // An observer needs no secrets, and so looks none up.
+        let missing = if kind.is_some() { config.resolve(&|name| std::env::var(name).ok())? } else { Vec::new() };
+        let observes = matches!(mode, Mode::Observer | Mode::Auto);
+        self.observer = observes.then(|| SharedObserver::new(Observer::new(&config, now)));
+        self.service = kind.map(|kind| Box::new(Service::new(kind, config, missing, now)));
+        if self.service.is_none() {
+            calls::set_tick_period(OBSERVER_PERIOD);
+        }
         Ok(())
     }
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
-        if let Part::Monitor(service) = &mut self.part {
+        if let Some(service) = &mut self.service {
             service.on_response(token, headers);
         }
     }
@@ -81,22 +64,11 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         follow_level();
-        match &mut self.part {
-            Part::Idle => {}
-            Part::Monitor(service) => service.on_tick(),
-            Part::Observer { observer, period } => {
-                let wanted = if observer.on_tick(calls::now()) { PATIENT } else { IMPATIENT };
-                if wanted != *period {
-                    *period = wanted;
-                    calls::set_tick_period(wanted);
-                }
-            }
+        if let Some(observer) = &self.observer {
+            observer.on_tick(calls::now());
         }
-    }
-
-    fn on_queue_ready(&mut self, _: u32) {
-        if let Part::Monitor(service) = &mut self.part {
-            service.drain();
+        if let Some(service) = &mut self.service {
+            service.on_tick(self.observer.as_ref().is_some_and(|observer| observer.has_streams()));
         }
     }
 
@@ -105,10 +77,6 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        let observer = match &self.part {
-            Part::Observer { observer, .. } => Some(Rc::clone(observer)),
-            Part::Idle | Part::Monitor(_) => None,
-        };
-        Some(Box::new(ObservedStream::new(observer)))
+        Some(Box::new(ObservedStream::new(self.observer.clone())))
     }
 }

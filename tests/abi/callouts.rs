@@ -93,16 +93,17 @@ const TROUBLES: [Trouble; 12] = [
 ];
 
 #[test]
-fn a_request_that_fails_is_named_in_the_log_and_tried_again_at_the_next_interval() {
+fn a_request_that_fails_is_named_in_the_log_and_tried_again_after_five_seconds() {
     for Trouble { what, cause, status, outcome } in TROUBLES {
         let host = Host::new();
         cause(&host);
         let mut monitor = Instance::monitor(&host, &document());
-        host.run_for(&mut [&mut monitor.vm], seconds(20));
+        host.run_until(&mut [&mut monitor.vm], seconds(20), |host| host.logged("Request to webhook failed"));
+        host.run_for(&mut [&mut monitor.vm], seconds(4));
         let lines = host.log_lines("Request to webhook failed webhook=ops");
         assert_eq!(lines.len(), 1, "{what}: {lines:?}");
         assert_eq!(lines[0].level, Level::Warn, "{what}");
-        for part in [&format!("status={status} "), "attempt=1 ", &format!("outcome={outcome} ")] {
+        for part in [&format!("status={status} "), "attempt=1 ", "next_in_seconds=5 ", &format!("outcome={outcome} ")] {
             assert!(lines[0].text.contains(part), "{what}: {part}: {}", lines[0].text);
         }
         let count = |outcome: &str| metric(&host, &format!("deliveries_total;.;webhook=.=ops;.;outcome=.={outcome}"));
@@ -111,7 +112,7 @@ fn a_request_that_fails_is_named_in_the_log_and_tried_again_at_the_next_interval
         host.clear_faults();
         host.receiver(RECEIVER, |_| Some(Answer::status(200)));
         let told = Told::all(&host).len();
-        host.run_for(&mut [&mut monitor.vm], seconds(INTERVAL));
+        host.run_for(&mut [&mut monitor.vm], seconds(1));
         assert!(host.logged("Request to webhook succeeded webhook=ops attempt=2"), "{what}: {:#?}", host.log());
         host.run_for(&mut [&mut monitor.vm], seconds(10 * INTERVAL));
         assert_eq!(Told::all(&host).len(), told + 1, "{what}: delivered once");
@@ -121,18 +122,46 @@ fn a_request_that_fails_is_named_in_the_log_and_tried_again_at_the_next_interval
     }
 }
 
+/// Seconds between the tries to deliver one event.
+const PAUSES: [u64; 7] = [5, 30, 120, 600, 3_600, 14_400, 43_200];
+
 #[test]
-fn a_dead_receiver_is_tried_at_every_interval_and_costs_the_other_one_nothing() {
+fn a_dead_receiver_is_tried_ever_more_seldom_and_costs_the_other_one_nothing() {
     let host = Host::new();
     host.receiver(RECEIVER, |_| Some(Answer::reset()));
     host.receiver("spare", |_| Some(Answer::status(200)));
     let document = document().webhook(json!({ "name": "spare", "cluster": "spare" }));
     let mut monitor = Instance::monitor(&host, &document);
-    host.run_for(&mut [&mut monitor.vm], seconds(5 * INTERVAL));
+    host.run_for(&mut [&mut monitor.vm], seconds(2));
+    let mut times = vec![1];
+    for pause in PAUSES {
+        times.push(times[times.len() - 1] + pause);
+        // Nothing happens in between, so most of it is skipped.
+        host.advance(seconds(pause - 4));
+        host.run_for(&mut [&mut monitor.vm], seconds(4));
+    }
     assert_eq!(Told::to(&host, "spare").len(), 1);
-    let times: Vec<_> = Told::all(&host).into_iter().map(|told| told.at.as_secs()).collect();
-    assert_eq!(times, [1, 31, 61, 91, 121]);
-    assert!(host.logged("Request to webhook failed webhook=ops status=none attempt=5 "), "{:#?}", host.log());
+    let told: Vec<_> = Told::all(&host).into_iter().map(|told| told.at.as_secs()).collect();
+    assert_eq!(told, times);
+    assert!(host.logged("Request to webhook failed webhook=ops status=none attempt=8 "), "{:#?}", host.log());
+}
+
+#[test]
+fn when_all_tries_are_spent_the_cooldown_is_given_back_for_the_next_round() {
+    let host = Host::new();
+    host.receiver(RECEIVER, |_| Some(Answer::reset()));
+    let mut monitor = Instance::monitor(&host, &document());
+    host.run_for(&mut [&mut monitor.vm], seconds(2));
+    for pause in PAUSES {
+        host.advance(seconds(pause - 4));
+        host.run_for(&mut [&mut monitor.vm], seconds(4));
+    }
+    assert_eq!(Told::all(&host).len(), 8);
+    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+    host.run_for(&mut [&mut monitor.vm], seconds(INTERVAL));
+    let told = Told::all(&host);
+    assert_eq!(told.len(), 9, "a day's event cooldown has not passed");
+    assert!(host.logged("Request to webhook succeeded webhook=ops attempt=1"), "{:#?}", host.log());
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn a_pem_that_is_url_encoded_is_the_same_certificate() {
     let client = Certificate::stored("client");
     let encoded = utf8_percent_encode(&client.pem(), NON_ALPHANUMERIC).to_string();
     let mut worker = Instance::observer(&host, "worker", &document);
+    worker.tick();
     worker.request(&Request::plain().with("connection", "sha256_peer_certificate_digest", client.id()).with(
         "connection",
         "peer_certificate",

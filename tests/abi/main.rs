@@ -4,15 +4,23 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod artifact;
+mod bounds;
 mod callouts;
 mod checks;
 mod configuration;
+mod failover;
 mod faults;
+mod flood;
+mod garbage;
 mod host;
 mod instructions;
 mod journey;
+mod kills;
+mod leaving;
 mod observer;
+mod poison;
 mod queue_items;
 mod scene;
 mod starting;
 mod successors;
+mod takeover;

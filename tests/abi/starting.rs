@@ -1,11 +1,12 @@
 //! The host configures an instance also just to see whether it takes its configuration, and kills it at once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::host::{Answer, Host, Level};
-use crate::scene::{Certificate, Document, Instance, QUEUE, RECEIVER, Request, seconds};
+use crate::scene::{Certificate, Document, Instance, LEASE, QUEUE, RECEIVER, ROSTER, Request, seconds};
 
 /// A document that has something to say: a certificate to tell of, a warning and a missing variable.
 fn talkative() -> Document {
@@ -83,11 +84,56 @@ fn each_instance_defines_a_metric_once_because_the_host_keeps_every_definition()
 }
 
 #[test]
-fn a_standby_does_nothing() {
+fn an_instance_that_stands_does_nothing_before_it_holds_the_lease() {
+    for word in ["monitor", "standby", "auto"] {
+        let host = Host::new();
+        let mut instance = Instance::of(host.vm("vm").configuration(word), &talkative());
+        let is_claimed = |host: &Host| host.shared_data(LEASE).is_some();
+        assert!(host.run_until(&mut [&mut instance.vm], seconds(3), is_claimed), "{word}");
+        assert_eq!(host.shared_keys(), [LEASE, ROSTER], "{word}");
+        assert_eq!((host.queue(QUEUE), host.callouts().len()), (None, 0), "{word}");
+        assert_eq!(host.metric_definitions(), BTreeMap::new(), "{word}");
+        let loud: Vec<_> = host.log().into_iter().filter(|line| line.level >= Level::Info).collect();
+        assert_eq!(loud, [], "{word}");
+        host.run_for(&mut [&mut instance.vm], Duration::from_millis(600));
+        assert!(host.logged(&format!("Holding the lease kind={word} epoch=1 ")), "{word}");
+        assert!(host.queue(QUEUE).is_some(), "{word}");
+    }
+}
+
+#[test]
+fn a_monitor_holds_the_lease_before_its_first_check_is_due_and_others_a_second_later() {
+    for (word, latest) in [("monitor", 760), ("standby", 1_760), ("auto", 1_760)] {
+        let host = Host::new();
+        let mut instance = Instance::of(host.vm("vm").configuration(word), &Document::empty());
+        let start = host.now();
+        assert!(host.run_until(&mut [&mut instance.vm], seconds(3), |host| host.logged("Holding the lease")));
+        let after = host.now().saturating_sub(start).as_millis();
+        assert!(after <= latest, "{word}: {after} ms");
+    }
+}
+
+#[test]
+fn a_standby_beside_a_monitor_only_watches_it() {
     let host = Host::new();
-    let mut standby = Instance::of(host.vm("standby").configuration("standby"), &talkative());
-    host.run_for(&mut [&mut standby.vm], seconds(10));
-    standby.tick();
-    assert_eq!((host.queue(QUEUE), host.callouts().len()), (None, 0));
-    assert_eq!(host.shared_keys(), [""; 0]);
+    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+    let mut monitor = Instance::monitor(&host, &talkative());
+    let mut standby = Instance::standby(&host, &talkative());
+    host.run_for(&mut [&mut monitor.vm, &mut standby.vm], seconds(3_600));
+    let watching = [
+        "environ_get",
+        "environ_sizes_get",
+        "proxy_get_buffer_bytes",
+        "proxy_get_current_time_nanoseconds",
+        "proxy_get_log_level",
+        "proxy_get_shared_data",
+        "proxy_set_shared_data",
+        "proxy_set_tick_period_milliseconds",
+        "random_get",
+    ];
+    let calls = standby.vm.call_counts();
+    assert!(calls.keys().all(|function| watching.contains(&function.as_str())), "{calls:?}");
+    assert!(host.writes(&standby.vm).keys().all(|key| key == ROSTER), "{:?}", host.writes(&standby.vm));
+    assert!(host.callouts().iter().all(|callout| callout.vm == "monitor"));
+    assert!(host.log().iter().all(|line| line.vm == "monitor" || line.level < Level::Info), "{:#?}", host.log());
 }

@@ -1,9 +1,10 @@
 //! A monitor dies and another takes its place: what it left in shared data rules.
 
 use crate::host::{Answer, Host, Level};
-use crate::scene::{Certificate, Document, Instance, QUEUE, RECEIVER, Request, Told, metric, seconds};
-
-const LEDGER: &str = "cert-expiry-monitor/ledger/";
+use crate::scene::{
+    Certificate, Document, HEADER, Instance, LEASE, QUEUE, RECEIVER, ROSTER, Request, SHARD, SHARDS, Told, metric,
+    seconds,
+};
 
 fn document() -> Document {
     Document::telling().server(&Certificate::stored("localhost")).seconds(0, 86_400, 60)
@@ -77,11 +78,12 @@ fn an_event_that_was_not_noted_because_the_monitor_died_is_told_by_its_successor
     let host = Host::new();
     receiver_answers(&host, 200);
     let mut monitor = Instance::monitor(&host, &document());
-    monitor.vm.fault("proxy_set_shared_data").trap_before();
+    monitor.vm.fault("proxy_set_shared_data").about(SHARD).trap_before();
     host.run_for(&mut [&mut monitor.vm], seconds(5));
     assert!(monitor.vm.is_dead());
+    assert_eq!(host.callouts().len(), 0, "what is not noted is not sent");
     let mut successor = Instance::monitor(&host, &document());
-    host.run_for(&mut [&mut successor.vm], seconds(5));
+    host.run_for(&mut [&mut successor.vm], seconds(10));
     assert!(host.logged("Request to webhook succeeded webhook=ops"), "{:#?}", host.log());
 }
 
@@ -92,6 +94,7 @@ fn a_successor_takes_the_queue_over_with_what_is_in_it() {
     let mut monitor = Instance::monitor(&host, &Document::telling());
     host.run_for(&mut [&mut monitor.vm], seconds(2));
     let mut worker = Instance::observer(&host, "worker", &Document::telling());
+    worker.tick();
     kill(&host, monitor);
     let client = Certificate::stored("client");
     worker.request(&Request::of_client(&client).on_route("orders"));
@@ -103,17 +106,17 @@ fn a_successor_takes_the_queue_over_with_what_is_in_it() {
 }
 
 #[test]
-fn the_ledger_has_a_fixed_number_of_keys() {
+fn shared_data_has_a_fixed_number_of_keys() {
     let host = Host::new();
     receiver_answers(&host, 200);
-    let document = (0..300).fold(Document::telling(), |document, number| {
+    let document = (0..1_000).fold(Document::telling(), |document, number| {
         document.server(&Certificate::stored("localhost").numbered(number))
     });
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(30));
-    let keys = host.shared_keys();
-    assert!(keys.len() <= 64, "{keys:?}");
-    assert!(keys.iter().all(|key| key.starts_with(LEDGER)), "{keys:?}");
+    let keys: Vec<_> = host.shared_keys().into_iter().filter(|key| ![LEASE, ROSTER].contains(&key.as_str())).collect();
+    let shards: Vec<u16> = keys.iter().map(|key| key.strip_prefix(SHARD).unwrap().parse().unwrap()).collect();
+    assert!(shards.len() > 500 && shards.iter().all(|shard| *shard < SHARDS), "{shards:?}");
 }
 
 #[test]
@@ -122,22 +125,23 @@ fn a_blob_that_is_not_of_this_release_is_set_aside_with_one_line_and_the_monitor
     receiver_answers(&host, 200);
     let mut monitor = Instance::monitor(&host, &document());
     host.run_for(&mut [&mut monitor.vm], seconds(5));
-    let key = host.shared_keys().into_iter().find(|key| key.starts_with(LEDGER)).expect("a blob");
+    let key = host.shared_keys().into_iter().find(|key| key.starts_with(SHARD)).expect("a blob");
     let good = host.shared_data(&key).unwrap();
     kill(&host, monitor);
     let mut other_version = good.clone();
     other_version[0] += 1;
     let mut endless = good.clone();
-    endless.splice(1..2, [0xff, 0xff, 0xff, 0xff, 0x0f]);
+    endless.splice(HEADER..=HEADER, [0xff, 0xff, 0xff, 0xff, 0x0f]);
     let broken = [
         ("another release's", other_version),
         ("cut", good[..good.len() - 1].to_vec()),
-        ("cut to its version", good[..1].to_vec()),
+        ("cut to its layout", good[..1].to_vec()),
+        ("cut to who wrote it", good[..HEADER].to_vec()),
         ("claiming four billion records", endless),
         ("text", b"another plugin's text".to_vec()),
         ("garbage", vec![0xff; 1_000]),
         ("a megabyte of zeros", vec![0; 1 << 20]),
-        ("a megabyte that begins well", [vec![good[0]], vec![0xfe; 1 << 20]].concat()),
+        ("a megabyte that begins well", [&good[..HEADER], &vec![0xfe; 1 << 20]].concat()),
     ];
     for (what, blob) in broken {
         host.set_shared_data(&key, blob);
@@ -145,9 +149,9 @@ fn a_blob_that_is_not_of_this_release_is_set_aside_with_one_line_and_the_monitor
         let dropped = metric(&host, "dropped_total;.;reason=.=unknown_blob");
         let told = Told::all(&host).len();
         let mut successor = Instance::monitor(&host, &document());
-        host.run_for(&mut [&mut successor.vm], seconds(5));
+        host.run_for(&mut [&mut successor.vm], seconds(10));
         assert!(successor.vm.trap().is_none(), "{what}: {:?}", successor.vm.trap());
-        let lines = host.log_lines("A blob of the ledger in shared data is not of this release and is set aside");
+        let lines = host.log_lines("What stands in shared data is not of this release: it is set aside");
         assert_eq!(lines.len(), 1, "{what}: {lines:?}");
         assert_eq!(lines[0].level, Level::Warn, "{what}");
         assert_eq!(metric(&host, "dropped_total;.;reason=.=unknown_blob"), dropped + 1, "{what}");
@@ -155,7 +159,7 @@ fn a_blob_that_is_not_of_this_release_is_set_aside_with_one_line_and_the_monitor
         // It has been written anew, and the next one reads it.
         host.take_log();
         let mut next = Instance::monitor(&host, &document());
-        host.run_for(&mut [&mut next.vm], seconds(5));
+        host.run_for(&mut [&mut next.vm], seconds(10));
         assert!(!host.logged("set aside"), "{what}");
         assert_eq!(Told::all(&host).len(), told + 1, "{what}");
     }

@@ -52,11 +52,12 @@ def test_the_files_for_compose_are_the_shipped_configuration_with_certificates_i
 
 def test_compose_mounts_what_there_is_and_names_what_envoy_looks_for() -> None:
     services = yaml.safe_load(COMPOSE.read_text())["services"]
+    reachable = [*services, "127.0.0.1"]  # Envoy calls the standby in its own container
     clusters = yaml.safe_load(SHIPPED.read_text())["static_resources"]["clusters"]
     for cluster in clusters:
         [locality] = cluster["load_assignment"]["endpoints"]
         [endpoint] = locality["lb_endpoints"]
-        assert endpoint["endpoint"]["address"]["socket_address"]["address"] in services
+        assert endpoint["endpoint"]["address"]["socket_address"]["address"] in reachable
     sources = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])}
     made = ("./target/", "./dist/")
     assert [source for source in sources if not source.startswith(made) and not (REPOSITORY / source).exists()] == []

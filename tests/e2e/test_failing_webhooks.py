@@ -43,7 +43,7 @@ def failures(webhook: str) -> str:
 
 
 @pytest.mark.parametrize("webhook", FAILING)
-def test_the_log_names_the_webhook_and_it_is_tried_again_at_the_next_interval(scene: Scene, webhook: str) -> None:
+def test_the_log_names_the_webhook_and_it_is_tried_again(scene: Scene, webhook: str) -> None:
     first, second, *_ = scene.envoy.wait_log(failures(webhook), 2)
     assert "attempt=1" in first
     assert "attempt=2" in second
@@ -87,16 +87,16 @@ def test_the_webhook_that_works_gets_every_event_once(scene: Scene) -> None:
     assert len(told_of("Newcomer")) == 1
 
 
-@pytest.mark.parametrize("webhook", ["broken", "busy", "silent", "rude"])
-def test_a_receiver_that_recovers_gets_what_it_missed_once(scene: Scene, webhook: str) -> None:
-    path = f"/{webhook}"
+def test_receivers_that_recover_get_what_they_missed_once(scene: Scene) -> None:
+    paths = ["/broken", "/busy", "/silent", "/rude"]
 
-    def accepted() -> list[str]:
+    def accepted(path: str) -> list[str]:
         requests = scene.receiver.requests_to(path)
         return [request.event["cert_name"] for request in requests if request.answer == 200]
 
-    assert accepted() == []
-    scene.receiver.answers[path] = 200
-    wait.until(lambda: "localhost" in accepted(), f"{webhook} gets what it missed")
+    assert [accepted(path) for path in paths] == [[]] * 4
+    scene.receiver.answers = dict.fromkeys(paths, 200)
+    # The third try comes half a minute after the second one.
+    wait.until(lambda: all("localhost" in accepted(path) for path in paths), "all get what they missed", 60)
     wait_for_checks(scene.envoy, 3)
-    assert accepted().count("localhost") == 1
+    assert [accepted(path).count("localhost") for path in paths] == [1] * 4

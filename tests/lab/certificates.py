@@ -70,13 +70,18 @@ class Authority(Identity):
         common_name: str | None,
         ends: datetime | timedelta = THREE_DAYS,
         sans: Sequence[str] = (),
+        key: ec.EllipticCurvePrivateKey | None = None,
     ) -> Identity:
         """Issue a certificate; names that no authority should ever sign are welcome."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_subject(common_name), self.certificate.subject, key, ends)
         if sans:
             builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(san) for san in sans]), False)
         return Identity(builder.sign(self.key, hashes.SHA256()), key)
+
+    def bundle(self, count: int) -> str:
+        """So many certificates in one PEM."""
+        return "".join(self.issue(f"bundle-{number}").pem for number in range(count))
 
 
 def _subject(common_name: str | None) -> x509.Name:

@@ -2,7 +2,7 @@
 
 import http.client
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -18,10 +18,10 @@ class Client:
         self.port = port
         self.context = authority and _context(authority, identity)
 
-    def get(self, path: str = "/orders") -> int:
+    def get(self, path: str = "/orders", headers: Mapping[str, str] | None = None) -> int:
         """The status of one request on a connection of its own."""
-        with closing(self._connect()) as connection:
-            return _get(connection, path)
+        with closing(self.connect()) as connection:
+            return self.get_on(connection, path, headers)
 
     def get_all(self, paths: Sequence[str], connections: int = 1) -> list[int]:
         """The statuses of many requests, dealt out to several connections that stay open and run side by side."""
@@ -30,20 +30,21 @@ class Client:
             return [status for share in shares for status in share]
 
     def _get_share(self, paths: Sequence[str]) -> list[int]:
-        with closing(self._connect()) as connection:
-            return [_get(connection, path) for path in paths]
+        with closing(self.connect()) as connection:
+            return [self.get_on(connection, path) for path in paths]
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def connect(self) -> http.client.HTTPConnection:
         if self.context is None:
             return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
         return http.client.HTTPSConnection("localhost", self.port, timeout=TIMEOUT_SECONDS, context=self.context)
 
-
-def _get(connection: http.client.HTTPConnection, path: str) -> int:
-    connection.request("GET", path)
-    response = connection.getresponse()
-    response.read()
-    return response.status
+    @staticmethod
+    def get_on(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str] | None = None) -> int:
+        """The status of one request on a connection that stays open, or is opened again."""
+        connection.request("GET", path, headers=headers or {})
+        response = connection.getresponse()
+        response.read()
+        return response.status
 
 
 def _context(authority: Authority, identity: Identity | None) -> ssl.SSLContext:

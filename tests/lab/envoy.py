@@ -7,7 +7,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab import wait
@@ -27,6 +27,7 @@ class Envoy:
         configuration: Path,
         concurrency: int = 1,
         environment: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.directory = configuration.parent
         self.log_file = self.directory / "envoy.log"
@@ -36,7 +37,7 @@ class Envoy:
             self.process = subprocess.Popen(
                 [
                     *(str(binary), "-c", configuration.name, *COMMON_ARGUMENTS),
-                    *("--concurrency", str(concurrency), "--admin-address-path", self.admin_file.name),
+                    *("--concurrency", str(concurrency), "--admin-address-path", self.admin_file.name, *arguments),
                 ],
                 cwd=self.directory,
                 env={**os.environ, "TZ": "UTC", **(environment or {})},  # so that its log and its events tell one time
@@ -91,13 +92,25 @@ class Envoy:
 
     def stat(self, pattern: str) -> dict[str, int]:
         """Envoy's own counters and gauges that the pattern is found in."""
-        lines = self.admin("/stats").splitlines()
-        return {name: int(value) for name, value in (line.split(": ", 1) for line in lines) if re.search(pattern, name)}
+        stats = (line.split(": ", 1) for line in self.admin("/stats").splitlines())
+        found = {name: value for name, value in stats if re.search(pattern, name)}
+        return {name: int(value) for name, value in found.items() if value.isdecimal()}  # others are texts
 
     def metrics(self) -> dict[str, float]:
         """What Prometheus scrapes, each sample by its name and, if it has any, its labels."""
         lines = [line for line in self.admin("/stats?format=prometheus").splitlines() if line and line[0] != "#"]
         return {name.removesuffix("{}"): float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+    @property
+    def listener_updates(self) -> int:
+        """How many updates of its listeners it has taken over or refused."""
+        return sum(self.stat(r"^listener_manager\.lds\.update_(success|rejected)$").values())
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory that it holds."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
 
     def _is_ready(self) -> bool:
         if (status := self.process.poll()) is not None:

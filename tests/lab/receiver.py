@@ -45,6 +45,11 @@ class Receiver(Server):
     def requests_to(self, path: str) -> list[Request]:
         return [request for request in list(self.requests) if request.path == path]
 
+    def accepted(self, path: str | None = None) -> list[dict[str, Any]]:
+        """The events that were answered with 200, at one path or at all."""
+        requests = list(self.requests) if path is None else self.requests_to(path)
+        return [request.event for request in requests if request.answer == 200]
+
     def events(self, **fields: str) -> list[dict[str, Any]]:
         """The events received so far that have all these fields."""
         events = [request.event for request in list(self.requests)]

@@ -7,15 +7,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lab import REPOSITORY, release
+from lab import REPOSITORY, release, wait
 from lab.certificates import Authority, Identity
 from lab.client import Client
-from lab.config import Configuration
+from lab.config import STANDBY, Configuration
 from lab.envoy import Envoy, validate
 from lab.receiver import Receiver
+from lab.server import reserved_port
 from lab.upstream import Upstream
 
 PLUGIN = REPOSITORY / "dist" / "cert_expiry_monitor.wasm"
+# The build that traps when it is told to. Never shipped.
+TRAP = REPOSITORY / "target" / "trap" / "cert_expiry_monitor.wasm"
+# A custom section of WebAssembly, called x: changes the file and nothing else.
+EMPTY_SECTION = b"\x00\x02\x01x"
 
 
 class Cast:
@@ -53,10 +58,14 @@ class Scene:
         self.cast = Cast()
         self.configuration = Configuration()
         self.plugin["observe"] = {"flush_seconds": 1}
+        self.plugin_file = Path(os.environ.get("PLUGIN", PLUGIN))
+        self.arguments: list[str] = []
         self.envoy: Envoy | None = None
+        self.upstream: Upstream | None = None
         self._running = ExitStack()
         self.receiver = self._running.enter_context(Receiver())
         self.configuration.place("webhook_receiver", self.receiver.port)
+        self.configuration.place_listener(STANDBY, self._running.enter_context(reserved_port()))
 
     @property
     def plugin(self) -> dict[str, Any]:
@@ -88,9 +97,10 @@ class Scene:
         self, version: str | None = None, concurrency: int = 1, environment: Mapping[str, str] | None = None
     ) -> Envoy:
         """Start Envoy and do not wait for it: it may have good reason not to come up."""
-        upstream = self._running.enter_context(Upstream(self.cast.upstream, self.cast.authority))
-        self.configuration.place("orders", upstream.port)
-        self.envoy = Envoy(release.envoy_binary(version), self._write(), concurrency, environment)
+        self.upstream = self._running.enter_context(Upstream(self.cast.upstream, self.cast.authority))
+        self.configuration.place("orders", self.upstream.port)
+        binary = release.envoy_binary(version)
+        self.envoy = Envoy(binary, self._write(), concurrency, environment, self.arguments)
         self._running.callback(self.envoy.stop)
         return self.envoy
 
@@ -101,11 +111,24 @@ class Scene:
         """A client over mutual TLS; with the certificate of the cast unless it brings its own."""
         return Client(self.envoy.port(listener), self.cast.authority, identity or self.cast.client)
 
+    def update_listeners(self) -> None:
+        """Have Envoy take over the listeners as they are configured now; it must have followed them from the start."""
+        answered = self.envoy.listener_updates
+        self.configuration.write_listeners(self.directory)
+        wait.until(lambda: self.envoy.listener_updates > answered, "Envoy has answered an update of its listeners")
+
+    def run_newer_code(self, *listeners: str) -> None:
+        """Have these listeners run the same plugin as other bytes, as a new release would be."""
+        newer = self.directory / "newer.wasm"
+        newer.write_bytes(self.plugin_file.read_bytes() + EMPTY_SECTION)
+        for listener in listeners:
+            self.configuration.part(listener)["vm_config"]["code"] = {"local": {"filename": newer.name}}
+
     def _write(self) -> Path:
         self.cast.write(self.directory / "certs")
         plugin = self.directory / "cert_expiry_monitor.wasm"
         plugin.unlink(missing_ok=True)
-        plugin.symlink_to(os.environ.get("PLUGIN", PLUGIN))
+        plugin.symlink_to(self.plugin_file)
         path = self.directory / "envoy.yaml"
         self.configuration.write(path)
         return path

@@ -2,9 +2,23 @@
 
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import socket
+from socket import SO_REUSEPORT, SOL_SOCKET, socket
 from types import TracebackType
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port for a listener of Envoy that others have to know beforehand.
+
+    Envoy shares it because it asks for the same option; the kernel gives it to nobody else, and nothing listens here.
+    """
+    with socket() as reserved:
+        reserved.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        yield reserved.getsockname()[1]
 
 
 class Handler(BaseHTTPRequestHandler):

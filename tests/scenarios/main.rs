@@ -6,4 +6,5 @@ mod crossings;
 mod deliveries;
 mod log_lines;
 mod observations;
+mod takeovers;
 mod world;

@@ -1,6 +1,5 @@
 //! What observers hand over.
 
-use cert_expiry_monitor::application::monitor::Input;
 use cert_expiry_monitor::domain::Role;
 use serde_json::json;
 
@@ -15,12 +14,13 @@ fn world(start: i64) -> World {
 #[test]
 fn what_is_handed_over_is_checked_with_the_next_batch() {
     let mut world = world(-DAY);
+    // The queue was found empty at the start.
     world.observe(Role::Client, Some("orders"), "client");
-    world.run_until(-DAY + 6);
+    world.run_until(-DAY + 4);
     assert_eq!(world.received(), []);
-    world.run_until(-DAY + 8);
+    world.run_until(-DAY + 7);
     let [received] = world.received().try_into().unwrap();
-    assert_eq!((received.at, received.role.as_str(), received.api_id.as_deref()), (-DAY + 7, "client", Some("orders")));
+    assert_eq!((received.at, received.role.as_str(), received.api_id.as_deref()), (-DAY + 5, "client", Some("orders")));
     assert_eq!(received.name, "Test Client");
 }
 
@@ -87,7 +87,9 @@ fn an_expired_one_is_repeated_only_while_it_is_presented() {
 #[test]
 fn what_cannot_be_used_is_counted_and_costs_nothing_else() {
     let mut world = world(-DAY);
-    world.input(Input::Observed(vec![b"garbage".to_vec(), Vec::new(), vec![0xff; 100_000]]));
+    for item in [b"garbage".to_vec(), Vec::new(), vec![0xff; 100_000]] {
+        world.enqueue(item);
+    }
     world.observe(Role::Client, Some("orders"), "client");
     world.run_until(-DAY + MINUTE);
     assert_eq!(world.metric("dropped_total;.;reason=.=bad_queue_item"), 2);
@@ -98,13 +100,14 @@ fn what_cannot_be_used_is_counted_and_costs_nothing_else() {
 #[test]
 fn url_encoded_and_plain_certificates_are_the_same() {
     use cert_expiry_monitor::application::observation::Observation;
+    use cert_expiry_monitor::decode::observed;
     use cert_expiry_monitor::domain::Usage;
     let mut world = world(-DAY);
     let usage = Usage::new(Role::Client, Some("orders".to_owned()));
     let encoded = pem("client").replace('\n', "%0A").replace(' ', "%20").replace('+', "%2B").replace('/', "%2F");
     for text in [pem("client"), encoded] {
-        let item = Observation::encode(&usage, text.as_bytes()).unwrap();
-        world.input(Input::Observed(vec![item]));
+        let digest = observed::certificate(text.as_bytes()).unwrap().id.to_string();
+        world.enqueue(Observation::encode(&usage, digest.as_bytes(), text.as_bytes()).unwrap());
     }
     world.run_until(-DAY + HOUR);
     assert_eq!(world.received().len(), 1);

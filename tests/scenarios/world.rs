@@ -1,13 +1,15 @@
 //! A proxy in which time passes when a test says so.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use cert_expiry_monitor::application::effect::{Answer, Call, Effect};
 use cert_expiry_monitor::application::monitor::{Input, Monitor};
 use cert_expiry_monitor::application::observation::Observation;
 use cert_expiry_monitor::config::Config;
+use cert_expiry_monitor::decode::observed;
 use cert_expiry_monitor::domain::{Role, UnixTime, Usage};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
@@ -49,6 +51,7 @@ pub struct World {
     pub now: UnixTime,
     ticks: usize,
     pub shared_data: BTreeMap<String, Vec<u8>>,
+    queue: VecDeque<Vec<u8>>,
     pub metrics: BTreeMap<String, u64>,
     /// What the receivers behind a cluster answer; 200 where nothing is said, silence where it is `None`.
     pub answers: BTreeMap<String, Option<Answer>>,
@@ -69,6 +72,7 @@ impl World {
             now,
             ticks: 0,
             shared_data: BTreeMap::new(),
+            queue: VecDeque::new(),
             metrics: BTreeMap::new(),
             answers: BTreeMap::new(),
             received: Vec::new(),
@@ -78,9 +82,17 @@ impl World {
     /// Puts a new instance in the place of the monitor, over the same shared data.
     pub fn restart(&mut self) {
         self.monitor = monitor(&self.document, self.now);
-        for blob in Monitor::stored_keys().filter_map(|key| self.shared_data.get(&key).cloned()).collect::<Vec<_>>() {
-            self.input(Input::Restored(blob));
+        for key in Monitor::stored_keys() {
+            if let Some(contents) = self.shared_data.get(&key).cloned() {
+                self.input(Input::Restored { key, contents });
+            }
         }
+    }
+
+    /// Puts an instance with another document in the place of the monitor, over the same shared data.
+    pub fn replace(&mut self, document: Value) {
+        self.document = document;
+        self.restart();
     }
 
     /// Lets time pass until `secs` seconds after the end of the certificates. Ticks come when the monitor wants them, some ms
@@ -110,33 +122,47 @@ impl World {
     /// An observer hands a certificate over.
     pub fn observe(&mut self, role: Role, api_id: Option<&str>, name: &str) {
         let usage = Usage::new(role, api_id.map(str::to_owned));
-        let item = Observation::encode(&usage, pem(name).as_bytes()).unwrap();
-        self.input(Input::Observed(vec![item]));
+        let text = pem(name);
+        let digest = observed::certificate(text.as_bytes()).unwrap().id.to_string();
+        self.enqueue(Observation::encode(&usage, digest.as_bytes(), text.as_bytes()).unwrap());
+    }
+
+    /// Puts anything into the queue.
+    pub fn enqueue(&mut self, item: Vec<u8>) {
+        self.queue.push_back(item);
     }
 
     pub fn input(&mut self, input: Input) {
-        for effect in self.monitor.handle(input, self.now) {
-            match effect {
-                Effect::Call(call) => self.answer(&call),
-                Effect::Store { key, value } => {
-                    self.shared_data.insert(key, value);
-                }
-                Effect::Gauge(metric, value) => {
-                    self.metrics.insert(metric.name().to_owned(), value);
-                }
-                Effect::Count(metric, by) => *self.metrics.entry(metric.name().to_owned()).or_default() += by,
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.monitor.handle(input, self.now) {
+                inputs.extend(self.perform(effect));
             }
         }
     }
 
-    fn answer(&mut self, call: &Call) {
+    fn perform(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Call(call) => return self.answer(&call),
+            Effect::Store { key, contents } => {
+                self.shared_data.insert(key, contents);
+            }
+            Effect::Dequeue => return Some(Input::Dequeued(self.queue.pop_front())),
+            Effect::Inspect => return Some(Input::Inspect),
+            Effect::Gauge(metric, value) => {
+                self.metrics.insert(metric.name().to_owned(), value);
+            }
+            Effect::Count(metric, by) => *self.metrics.entry(metric.name().to_owned()).or_default() += by,
+        }
+        None
+    }
+
+    fn answer(&mut self, call: &Call) -> Option<Input> {
         let answer = self.answers.get(&call.cluster).copied().unwrap_or(Some(Answer::Status(200)));
         if matches!(answer, Some(Answer::Status(_)) | None) {
             self.received.push(received(self.now, call));
         }
-        if let Some(answer) = answer {
-            self.input(Input::Answered(call.id, answer));
-        }
+        answer.map(|answer| Input::Answered(call.id, answer))
     }
 
     /// What was received since the last call.
@@ -163,7 +189,7 @@ pub fn webhook(cluster: &str) -> Value {
 fn monitor(document: &Value, now: UnixTime) -> Monitor {
     let mut config = Config::load(document.to_string().as_bytes()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let missing = config.resolve(&|_| None).unwrap();
-    Monitor::new(config, missing, now)
+    Monitor::new(Rc::new(config), missing, now)
 }
 
 fn received(now: UnixTime, call: &Call) -> Received {

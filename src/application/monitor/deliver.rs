@@ -1,74 +1,106 @@
 //! Events on their way: into the outbox, out as requests, and what becomes of them.
 
+use std::rc::Rc;
+
 use log::{debug, error, info, warn};
 
 use super::Monitor;
+use super::flood::About;
 use super::report::labels;
 use super::turn::{SENDING, Turn};
-use crate::application::effect::{Answer, Call, CallId, Effect};
+use crate::application::effect::{Answer, CallId, Effect};
 use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::application::outbox::Entry;
 use crate::application::request;
-use crate::config::{Action, Handler};
-use crate::domain::ledger::{Debt, Notice};
+use crate::config::{Action, Handler, Webhook};
 use crate::domain::time::HOUR;
-use crate::domain::{Event, UnixTime};
+use crate::domain::{CertId, Event, UnixTime, Usage, backoff};
+
+/// Certificates that are looked at again in one tick because there is room for their events.
+const MOST_INVITED: usize = 50;
 
 impl Monitor {
     /// Puts an event into the outbox of every handler that wants it, or of those it is owed to.
-    pub(super) fn tell(&mut self, event: &Event, noticed_at: UnixTime, owed: Option<&[Debt]>, turn: &mut Turn) {
-        let debt_of = |handler: &Handler| owed.map(|owed| owed.iter().find(|debt| debt.handler == handler.name));
-        let wants = |handler: &Handler| handler.wants(event) && debt_of(handler) != Some(None);
-        let wanting: Vec<_> = (0..).zip(&self.config.handlers).filter(|(_, handler)| wants(handler)).collect();
+    pub(super) fn tell(&mut self, event: &Event, noticed_at: UnixTime, owed: Option<&[String]>, turn: &mut Turn) {
+        let config = Rc::clone(&self.config);
+        let is_meant = |handler: &Handler| owed.is_none_or(|owed| owed.contains(&handler.name));
+        let wants = |handler: &Handler| handler.wants(event) && is_meant(handler);
+        let wanting: Vec<_> = (0..).zip(&config.handlers).filter(|(_, handler)| wants(handler)).collect();
         let total = wanting.len();
-        let mut given_up = Vec::new();
         for (number, (index, handler)) in (1..).zip(wanting) {
-            let record = self.ledger.change(&event.certificate.id);
+            let is_logged = self.flood.admits(About::Event, turn.now);
             if !handler.cooldown.is_zero() {
+                let told = &mut self.record(&event.certificate.id).told;
                 let key = (event.usage.clone(), event.kind, handler.name.clone());
-                let until = record.told.get(&key).map(|told| told.after(handler.cooldown));
+                let until = told.get(&key).map(|told| told.after(handler.cooldown));
                 let is_cooling = until.is_some_and(|end| noticed_at < end && end <= noticed_at.after(handler.cooldown));
-                // A debt is of the event that the cooldown was spent for.
+                // What is owed is of the event that the cooldown was spent for.
                 if is_cooling && owed.is_none() {
-                    debug!("Held back by the webhook's own cooldown webhook={}", handler.name);
+                    if is_logged {
+                        debug!("Held back by the webhook's own cooldown webhook={}", handler.name);
+                    }
                     continue;
                 }
-                record.told.insert(key, noticed_at);
+                told.insert(key, noticed_at);
             }
-            info!("FIRING HANDLER {number}/{total} FOR EVENT {} webhook={}", event.kind, handler.name);
+            if is_logged {
+                info!("FIRING HANDLER {number}/{total} FOR EVENT {} webhook={}", event.kind, handler.name);
+            }
             match &handler.action {
-                Action::Log(prefix) if prefix.is_empty() => warn!("{} {}", event.message(), labels(event)),
-                Action::Log(prefix) => warn!("{prefix}: {} {}", event.message(), labels(event)),
-                Action::Webhook(_) => {
-                    let attempts = debt_of(handler).flatten().map_or(0, |debt| debt.attempts);
-                    if let Some(notice) = record.notices.get_mut(&event.usage) {
-                        notice.owed.push(Debt { handler: handler.name.clone(), attempts, on_its_way: true });
-                    }
-                    let attempt = attempts.saturating_add(1);
-                    let entry = Entry { event: event.clone(), handler: index, attempt, noticed_at };
-                    given_up.extend(self.outbox.push(entry));
+                Action::Log(prefix) if is_logged && prefix.is_empty() => warn!("{} {}", event.message(), labels(event)),
+                Action::Log(prefix) if is_logged => warn!("{prefix}: {} {}", event.message(), labels(event)),
+                Action::Log(_) => {}
+                Action::Webhook(_) if self.outbox.has_room(index) => {
+                    self.changes.note(&event.certificate.id);
+                    let entry = Entry { event: event.clone(), handler: index, failures: 0, noticed_at };
+                    self.outbox.push(entry, turn.now);
                 }
+                Action::Webhook(_) => self.find_no_room(&event.certificate.id, &event.usage, index, turn),
             }
-        }
-        for entry in given_up {
-            self.give_back(&entry, turn.now);
-            turn.count(Metric::dropped_total(Dropped::OutboxFull), 1);
         }
     }
 
-    /// Sends what may be sent now.
+    /// Gives the cooldown back to a webhook for which too many events wait already.
+    pub(super) fn find_no_room(&mut self, id: &CertId, usage: &Usage, handler: usize, turn: &mut Turn) {
+        turn.count(Metric::dropped_total(Dropped::OutboxFull), 1);
+        let name = self.name_of(handler);
+        if self.outbox.refuse(handler, *id) {
+            warn!("Too many events wait for a webhook: further ones wait until there is room webhook={name}");
+        }
+        if let Some(notice) = self.record(id).notices.get_mut(usage) {
+            notice.owed.push(name);
+        }
+    }
+
+    /// Looks again at certificates whose events found no room, as soon as there is some.
+    pub(super) fn invite_refused(&mut self, turn: &mut Turn) {
+        for _ in 0..MOST_INVITED {
+            let Some(id) = self.outbox.invite() else { break };
+            self.inventory.wake(id, turn.now);
+        }
+    }
+
+    /// Sends what may be sent now. What is not stored yet may not: its sender may not live to see the answer.
     pub(super) fn send(&mut self, turn: &mut Turn) {
         while turn.has_work_left() {
-            let Some((id, entry)) = self.outbox.take() else { break };
+            let changes = &self.changes;
+            let Some((id, entry)) = self.outbox.take(turn.now, |id| !changes.contains(id)) else { break };
             if !self.is_owed(&entry) {
                 // A newer event about the same is behind it.
                 turn.spend(1);
                 self.outbox.answered(id);
+                self.changes.note(&entry.event.certificate.id);
                 continue;
             }
             turn.spend(SENDING);
-            match self.render(&entry, id) {
-                Some(call) => turn.effect(Effect::Call(call)),
+            match self.webhook_of(&entry).map(|webhook| request::render(webhook, &entry.event, id)) {
+                Some(Ok(call)) => turn.effect(Effect::Call(call)),
+                Some(Err(problem)) => {
+                    if self.flood.admits(About::Delivery, turn.now) {
+                        error!("webhook template error webhook={} {problem}", self.name_of(entry.handler));
+                    }
+                    self.finish(id, Outcome::TemplateError, None, turn);
+                }
                 None => self.finish(id, Outcome::TemplateError, None, turn),
             }
         }
@@ -77,13 +109,7 @@ impl Monitor {
     fn is_owed(&self, entry: &Entry) -> bool {
         let record = self.ledger.get(&entry.event.certificate.id);
         let notice = record.and_then(|record| record.notices.get(&entry.event.usage));
-        notice.is_some_and(|notice| notice.at == entry.noticed_at)
-    }
-
-    fn render(&self, entry: &Entry, id: CallId) -> Option<Call> {
-        let handler = self.config.handlers.get(entry.handler)?;
-        let rendered = request::render(handler.webhook()?, &entry.event, id);
-        rendered.inspect_err(|problem| error!("webhook template error webhook={} {problem}", handler.name)).ok()
+        notice.is_none_or(|notice| notice.at == entry.noticed_at)
     }
 
     /// Takes note of a call's end.
@@ -99,45 +125,59 @@ impl Monitor {
     }
 
     fn finish(&mut self, id: CallId, outcome: Outcome, status: Option<u16>, turn: &mut Turn) {
-        let Some(entry) = self.outbox.answered(id) else { return };
-        let Some(handler) = self.config.handlers.get(entry.handler) else { return };
-        let name = handler.name.clone();
-        let cluster = handler.webhook().map(|webhook| webhook.cluster.clone()).unwrap_or_default();
+        let Some(mut entry) = self.outbox.answered(id) else { return };
+        let name = self.name_of(entry.handler);
+        let attempt = entry.failures.saturating_add(1);
+        self.changes.note(&entry.event.certificate.id);
         turn.count(Metric::deliveries_total(&name, outcome), 1);
+        let is_logged = self.flood.admits(About::Delivery, turn.now);
         if outcome == Outcome::Delivered {
-            debug!("Request to webhook succeeded webhook={name} attempt={}", entry.attempt);
-            if let Some(notice) = self.notice_of(&entry) {
-                notice.owed.retain(|debt| debt.handler != name);
+            if is_logged {
+                debug!("Request to webhook succeeded webhook={name} attempt={attempt}");
             }
             return;
         }
-        let next = self.give_back(&entry, turn.now);
-        let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        warn!(
-            "Request to webhook failed webhook={name} status={status} attempt={} next_in_seconds={} outcome={} \
-             cluster={cluster}",
-            entry.attempt,
-            turn.now.until(next).as_secs(),
-            outcome.as_str()
-        );
+        entry.failures = attempt;
+        // What cannot be rendered now cannot be rendered in five seconds.
+        let pause = if outcome == Outcome::TemplateError { None } else { backoff::pause(attempt) };
+        let cluster = self.webhook_of(&entry).map(|webhook| webhook.cluster.clone()).unwrap_or_default();
+        let next = if let Some(pause) = pause {
+            let next = turn.now.after(pause);
+            self.outbox.push(entry, next);
+            next
+        } else {
+            self.give_back(&entry, turn.now)
+        };
+        if is_logged {
+            let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+            warn!(
+                "Request to webhook failed webhook={name} status={status} attempt={attempt} next_in_seconds={} \
+                 outcome={} cluster={cluster}",
+                turn.now.until(next).as_secs(),
+                outcome.as_str()
+            );
+        }
     }
 
-    /// The notice that an entry belongs to; none if there was a newer event in the meantime, which is on its way.
-    fn notice_of(&mut self, entry: &Entry) -> Option<&mut Notice> {
-        let notice = self.ledger.change(&entry.event.certificate.id).notices.get_mut(&entry.event.usage);
-        notice.filter(|notice| notice.at == entry.noticed_at)
+    fn name_of(&self, handler: usize) -> String {
+        self.config.handlers.get(handler).map(|handler| handler.name.clone()).unwrap_or_default()
+    }
+
+    fn webhook_of(&self, entry: &Entry) -> Option<&Webhook> {
+        self.config.handlers.get(entry.handler).and_then(Handler::webhook)
     }
 
     /// Gives the cooldown back to a webhook that an event could not be delivered to; returns when it is tried again.
     fn give_back(&mut self, entry: &Entry, now: UnixTime) -> UnixTime {
         let event = &entry.event;
-        let name = self.config.handlers.get(entry.handler).map(|handler| handler.name.clone()).unwrap_or_default();
-        let debts = self.notice_of(entry).map(|notice| notice.owed.iter_mut()).into_iter().flatten();
-        for debt in debts.filter(|debt| debt.handler == name) {
-            debt.attempts = entry.attempt;
-            debt.on_its_way = false;
+        let name = self.name_of(entry.handler);
+        let record = self.record(&event.certificate.id);
+        // None if there was a newer event in the meantime, which is on its way.
+        let notice = record.notices.get_mut(&event.usage).filter(|notice| notice.at == entry.noticed_at);
+        if let Some(notice) = notice {
+            notice.owed.push(name.clone());
         }
-        self.ledger.change(&event.certificate.id).told.remove(&(event.usage.clone(), event.kind, name));
+        record.told.remove(&(event.usage.clone(), event.kind, name));
         let next_round = self.rounds.next();
         if next_round < UnixTime::NEVER {
             return next_round;

@@ -5,152 +5,247 @@
 
 mod check;
 mod deliver;
+mod flood;
+mod observed;
 mod report;
+mod restore;
 mod turn;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
 
-use log::warn;
-
-use self::turn::{Turn, storing};
+use self::flood::Flood;
+use self::observed::Batch;
+use self::turn::{Turn, WORK, storing};
 use super::effect::{Answer, CallId, Effect};
 use super::inventory::Inventory;
-use super::ledger::{Ledger, Record, SHARDS};
-use super::metric::{Dropped, Metric};
+use super::ledger::{Ledger, Record};
+use super::metric::Dropped;
 use super::outbox::Outbox;
+use super::quarantine::Quarantine;
 use super::rounds::Rounds;
+use super::shards::{Changes, SHARDS};
+use super::snapshot::{self, Snapshot};
 use crate::config::Config;
 use crate::domain::time::HOUR;
-use crate::domain::{CertId, UnixTime};
+use crate::domain::{CertId, UnixTime, backoff};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// Time has passed.
     Tick,
-    /// A blob of the ledger was found in shared data.
-    Restored(Vec<u8>),
-    /// Items were taken from the shared queue.
-    Observed(Vec<Vec<u8>>),
+    /// This was found under one of [`Monitor::stored_keys`].
+    Restored {
+        /// The key.
+        key: String,
+        /// What was found there.
+        contents: Vec<u8>,
+    },
+    /// An item was taken from the queue; `None`: it is empty.
+    Dequeued(Option<Vec<u8>>),
+    /// What [`Effect::Inspect`] asked for.
+    Inspect,
     /// A call has ended.
     Answered(CallId, Answer),
 }
 
-/// Observations that wait to be checked together, at most; the rest stays in the queue.
-const MOST_GATHERED: usize = 1_024;
+/// How long a monitor that is to end waits for the answers to its requests. What is not answered by then is sent again
+/// by its successor.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// Room for what is remembered of certificates in one shard that are not watched any more, beside as many as may be
+/// watched.
+const SPARE_RECORDS: usize = 4;
 
 /// See the module's text.
 #[derive(Debug)]
 pub struct Monitor {
-    config: Config,
+    config: Rc<Config>,
     /// One line for each webhook that lacks a variable.
     missing: Vec<String>,
     started: bool,
+    /// How many of the document's certificates are in the inventory.
+    listed: usize,
+    /// Since when it is to end.
+    retiring: Option<UnixTime>,
     inventory: Inventory,
     ledger: Ledger,
-    rounds: Rounds,
     outbox: Outbox,
-    /// What observers handed over since the last flush, and when the next one is.
-    gathered: Vec<Vec<u8>>,
-    flush_at: UnixTime,
-    /// What is left of the batch that is being checked.
-    flushing: VecDeque<Vec<u8>>,
+    /// What of these three has not been stored yet.
+    changes: Changes,
+    rounds: Rounds,
+    batch: Batch,
+    quarantine: Quarantine,
     /// The APIs whose upstreams are known to be checked.
     upstream_apis: BTreeSet<String>,
+    flood: Flood,
+    /// The bounds that were reached: one line says so of each.
+    reached: Vec<Dropped>,
+    /// Whether something in shared data was set aside: one line says so.
+    has_set_aside: bool,
+    /// What is left of this tick's work.
+    work: u32,
 }
 
 impl Monitor {
     /// A monitor for a document whose variables have been resolved; `missing` has a line for each webhook that lacks
-    /// one.
-    pub fn new(config: Config, missing: Vec<String>, now: UnixTime) -> Self {
-        let mut inventory = Inventory::default();
-        for configured in &config.certificates {
-            inventory.configure(configured.certificate.clone(), configured.usage.clone());
-        }
+    /// one. The first check comes one second after `configured`.
+    pub fn new(config: Rc<Config>, missing: Vec<String>, configured: UnixTime) -> Self {
         Self {
-            rounds: Rounds::new(config.expiry.check_interval, now),
+            rounds: Rounds::new(config.expiry.check_interval, configured),
+            batch: Batch::new(config.observe.flush),
+            inventory: Inventory::new(config.expiry.max_certificates),
             config,
             missing,
             started: false,
-            inventory,
+            listed: 0,
+            retiring: None,
             ledger: Ledger::default(),
             outbox: Outbox::default(),
-            gathered: Vec::new(),
-            flush_at: UnixTime::NEVER,
-            flushing: VecDeque::new(),
+            changes: Changes::default(),
+            quarantine: Quarantine::default(),
             upstream_apis: BTreeSet::new(),
+            flood: Flood::default(),
+            reached: Vec::new(),
+            has_set_aside: false,
+            work: 0,
         }
     }
 
-    /// Takes an input in and says what is to be done.
+    /// Takes an input in and says what is to be done, in this order.
     pub fn handle(&mut self, input: Input, now: UnixTime) -> Vec<Effect> {
-        let mut turn = Turn::new(now);
+        let work = if matches!(input, Input::Tick) { WORK } else { self.work };
+        let mut turn = Turn::new(now, work);
         match input {
             Input::Tick => self.tick(&mut turn),
-            Input::Restored(blob) => self.restore(&blob, &mut turn),
-            Input::Observed(items) => self.gather(items, &mut turn),
+            Input::Restored { key, contents } => self.restore(&key, &contents, &mut turn),
+            Input::Dequeued(Some(item)) => self.take_in(&item, &mut turn),
+            Input::Dequeued(None) => self.batch.end(now),
+            Input::Inspect => self.inspect(&mut turn),
             Input::Answered(call, answer) => self.settle(call, answer, &mut turn),
         }
+        self.work = turn.work();
         turn.into_effects()
     }
 
     /// When the next tick has something to do; in the past if it has now.
     pub fn next_wakeup(&self) -> UnixTime {
-        let is_busy = self.rounds.current.is_some()
-            || !self.flushing.is_empty()
-            || self.ledger.is_changed()
-            || self.outbox.is_ready();
-        if is_busy {
+        let is_busy = self.rounds.current.is_some() || self.batch.is_running() || !self.changes.is_empty();
+        if is_busy || !self.started {
             return UnixTime::default();
         }
-        self.rounds.next().min(self.flush_at).min(self.inventory.next_wakeup())
+        let waiting = [self.rounds.next(), self.batch.next(), self.inventory.next_wakeup(), self.outbox.next()];
+        waiting.into_iter().min().unwrap_or_default()
     }
 
-    /// How many more observations can be taken from the queue.
-    pub fn room(&self) -> usize {
-        MOST_GATHERED.saturating_sub(self.gathered.len())
-    }
-
-    /// The keys of shared data that a starting monitor hands back as [`Input::Restored`].
+    /// The keys of shared data that a starting monitor hands back as [`Input::Restored`], if there is anything.
     pub fn stored_keys() -> impl Iterator<Item = String> {
-        (0..SHARDS).map(Ledger::key)
+        restore::NOTES.into_iter().map(str::to_owned).chain((0..SHARDS).map(snapshot::key))
+    }
+
+    /// Whether observers hand over faster than it can check.
+    pub fn is_behind(&self, now: UnixTime) -> bool {
+        self.batch.is_long(now)
+    }
+
+    /// Does nothing new from now on: what is known is stored, and answers are waited for.
+    pub fn retire(&mut self, now: UnixTime) {
+        self.retiring.get_or_insert(now);
+    }
+
+    /// Whether a monitor that is to end may end now.
+    pub fn has_retired(&self, now: UnixTime) -> bool {
+        let waits = self.retiring.and_then(|since| now.since(since)).is_some_and(|length| length < LAST_ANSWERS);
+        self.retiring.is_some() && self.changes.is_empty() && !(waits && self.outbox.is_in_flight())
+    }
+
+    /// Everything that has not been stored yet, for an instance that is ended at once.
+    pub fn save(&mut self, now: UnixTime) -> Vec<Effect> {
+        let mut turn = Turn::new(now, u32::MAX);
+        self.store(&mut turn);
+        turn.into_effects()
     }
 
     fn tick(&mut self, turn: &mut Turn) {
-        if !std::mem::replace(&mut self.started, true) {
+        if !self.started && self.list(turn) {
+            self.started = true;
             self.start(turn);
         }
-        // Crossings first: they are promised to the second. What is ready to go comes before what makes more of it.
-        self.check_due(turn);
-        self.send(turn);
-        self.flush(turn);
-        self.check_round(turn);
-        self.send(turn);
-        self.store(turn);
+        if !self.started {
+            return;
+        }
+        if self.retiring.is_none() {
+            self.outbox.hasten(turn.now, backoff::LONGEST);
+            self.batch.begin(turn.now);
+            // What observers hand over is taken in after this tick, item by item: half of the work is kept for it.
+            let kept = if self.batch.is_running() { WORK / 2 } else { 0 };
+            turn.spend(kept);
+            // Crossings first: they are promised to the second.
+            self.invite_refused(turn);
+            self.check_due(turn);
+            self.send(turn);
+            self.check_round(turn);
+            self.store(turn);
+            self.send(turn);
+            turn.gain(kept);
+            if self.batch.is_running() {
+                turn.effect(Effect::Dequeue);
+            }
+        } else {
+            self.store(turn);
+        }
         self.report(turn);
     }
 
-    fn restore(&mut self, blob: &[u8], turn: &mut Turn) {
-        if self.ledger.restore(blob).is_err() {
-            warn!("A blob of the ledger in shared data is not of this release and is set aside");
-            turn.count(Metric::dropped_total(Dropped::UnknownBlob), 1);
+    /// Takes the document's certificates into the inventory; whether all are there.
+    fn list(&mut self, turn: &mut Turn) -> bool {
+        let config = Rc::clone(&self.config);
+        for listed in config.certificates.iter().skip(self.listed) {
+            if !turn.has_work_left() {
+                return false;
+            }
+            turn.spend(1);
+            self.listed = self.listed.saturating_add(1);
+            self.inventory.configure(listed.certificate.clone(), listed.usage.clone());
         }
+        true
     }
 
-    /// Writes the blobs of the ledger that changed, one of them in any case: nothing may wait for a quiet moment.
+    /// Writes the shards that changed, one of them in any case: nothing may wait for a quiet moment.
     fn store(&mut self, turn: &mut Turn) {
-        let expiry = &self.config.expiry;
-        let cooldowns = self.config.handlers.iter().map(|handler| handler.cooldown);
-        let longest = cooldowns.chain([expiry.check_cooldown, expiry.period()]).max().unwrap_or(HOUR);
-        let (inventory, now) = (&self.inventory, turn.now);
-        let keep =
-            |id: &CertId, record: &Record| inventory.contains(id) || record.matters(now, longest.saturating_mul(2));
-        while let Some((shard, value)) = self.ledger.take_changed(keep) {
-            turn.spend(storing(value.len()));
-            turn.effect(Effect::Store { key: Ledger::key(shard), value });
+        while let Some(shard) = self.changes.take() {
+            self.prune(shard, turn);
+            let contents = Snapshot::of(shard, &self.inventory, &self.ledger, &self.outbox, &self.config.handlers);
+            turn.spend(storing(contents.len()));
+            turn.effect(Effect::Store { key: snapshot::key(shard), contents });
             if !turn.has_work_left() {
                 break;
             }
+        }
+    }
+
+    /// Forgets what was told about certificates that are not watched any more, when it holds nothing back or becomes too
+    /// much.
+    fn prune(&mut self, shard: u16, turn: &mut Turn) {
+        let Config { expiry, handlers, .. } = &*self.config;
+        let cooldowns = handlers.iter().map(|handler| handler.cooldown);
+        let longest = cooldowns.chain([expiry.check_cooldown, expiry.period()]).max().unwrap_or(HOUR);
+        let (inventory, now) = (&self.inventory, turn.now);
+        let is_watched = |id: &CertId| inventory.contains(id);
+        let matters = |record: &Record| record.matters(now, longest.saturating_mul(2));
+        self.ledger.prune(shard, |id, record| is_watched(id) || matters(record));
+        let spare = (expiry.max_certificates / usize::from(SHARDS)).saturating_add(SPARE_RECORDS);
+        let unwatched = || self.ledger.shard(shard).filter(|(id, _)| !is_watched(id));
+        let excess = unwatched().count().saturating_sub(spare);
+        for _ in 0..excess {
+            let records = self.ledger.shard(shard).filter(|(id, _)| !is_watched(id));
+            if let Some(oldest) = records.min_by_key(|(_, record)| record.latest()).map(|(id, _)| *id) {
+                self.ledger.forget(&oldest);
+            }
+        }
+        if excess > 0 {
+            self.reach(Dropped::LedgerFull, excess.try_into().unwrap_or(u64::MAX), turn);
         }
     }
 }

@@ -5,12 +5,16 @@ use std::time::Duration;
 use log::{error, info, warn};
 
 use super::Monitor;
+use super::flood::About;
 use super::turn::Turn;
 use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::config::Handler;
 use crate::domain::event::largest_unit;
 use crate::domain::time::HOUR;
 use crate::domain::{Certificate, Event, EventKind, Role, UnixTime, Usage};
+
+/// APIs that are announced; where the API is read from requests, anybody can name more.
+const MOST_ANNOUNCED: usize = 1_024;
 
 impl Monitor {
     /// Says what an accepted document means, and makes every metric exist.
@@ -43,7 +47,8 @@ impl Monitor {
         }
         let disabled = u64::try_from(self.missing.len()).unwrap_or_default();
         turn.count(Metric::dropped_total(Dropped::WebhookDisabled), disabled);
-        turn.gauge(Metric::config_info(&self.config.hash), 1);
+        turn.count(Metric::failovers_total(), 0);
+        turn.gauge(Metric::config_info(self.config.hash), 1);
         self.report_inventory(turn);
     }
 
@@ -71,9 +76,27 @@ impl Monitor {
     pub(super) fn announce_upstream(&mut self, usage: &Usage) {
         if let Some(api_id) = usage.api_id().filter(|_| usage.role() == Role::Upstream)
             && !self.config.expiry.check_interval.is_zero()
+            && self.upstream_apis.len() < MOST_ANNOUNCED
             && self.upstream_apis.insert(api_id.to_owned())
         {
             info!("Starting periodic upstream certificate checking api_id={api_id}");
+        }
+    }
+
+    /// Says once that a bound was reached, and counts what it cost.
+    pub(super) fn reach(&mut self, bound: Dropped, cost: u64, turn: &mut Turn) {
+        turn.count(Metric::dropped_total(bound), cost);
+        if !self.reached.contains(&bound) {
+            self.reached.push(bound);
+            let what = match bound {
+                Dropped::InventoryFull => {
+                    "As many certificates are watched as max_certificates allows: peers that nobody has seen for longest \
+                     make room"
+                }
+                Dropped::UsagesFull => "A certificate is used for too many APIs: further ones are not watched",
+                _ => "Too much is remembered of certificates that are not watched any more: the oldest is forgotten",
+            };
+            warn!("{what} reason={}", bound.as_str());
         }
     }
 
@@ -87,6 +110,10 @@ impl Monitor {
     /// Refreshes the gauges.
     pub(super) fn report(&mut self, turn: &mut Turn) {
         turn.gauge(Metric::last_tick_seconds(), turn.now.secs());
+        let held_back = self.flood.take_held_back();
+        if held_back > 0 {
+            turn.count(Metric::dropped_total(Dropped::LogLine), held_back);
+        }
         if self.inventory.take_changed() {
             self.report_inventory(turn);
         }
@@ -95,20 +122,23 @@ impl Monitor {
             turn.gauge(Metric::outbox_entries(&handler.name), entries);
         }
     }
-}
 
-/// The line that people look for in the log, and its counter.
-pub(super) fn announce_event(event: &Event, turn: &mut Turn) {
-    let Certificate { name, not_after, .. } = &event.certificate;
-    let hours = |length: Duration| length.as_secs() / HOUR.as_secs();
-    let when = match event.kind {
-        EventKind::CertificateExpiringSoon => {
-            format!("expires in {} hours", hours(event.timestamp.until(*not_after)))
+    /// The line that people look for in the log, and its counter.
+    pub(super) fn announce_event(&mut self, event: &Event, turn: &mut Turn) {
+        turn.count(Metric::events_total(event.kind), 1);
+        if !self.flood.admits(About::Event, turn.now) {
+            return;
         }
-        EventKind::CertificateExpired => format!("expired {} hours ago", hours(not_after.until(event.timestamp))),
-    };
-    warn!("EXPIRY EVENT FIRED for certificate '{name}' - {when} {}", labels(event));
-    turn.count(Metric::events_total(event.kind), 1);
+        let Certificate { name, not_after, .. } = &event.certificate;
+        let hours = |length: Duration| length.as_secs() / HOUR.as_secs();
+        let when = match event.kind {
+            EventKind::CertificateExpiringSoon => {
+                format!("expires in {} hours", hours(event.timestamp.until(*not_after)))
+            }
+            EventKind::CertificateExpired => format!("expired {} hours ago", hours(not_after.until(event.timestamp))),
+        };
+        warn!("EXPIRY EVENT FIRED for certificate '{name}' - {when} {}", labels(event));
+    }
 }
 
 /// What names an event in the log.

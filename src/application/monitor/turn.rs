@@ -6,7 +6,7 @@ use crate::domain::UnixTime;
 
 /// Work that one tick may do. A unit is some 20,000 wasm instructions, and tests/abi/instructions.rs holds a callback to
 /// ten million, which is below 5 ms.
-const WORK: u32 = 300;
+pub(super) const WORK: u32 = 300;
 /// What deciding about one usage of a certificate costs, beside the unit for looking at the certificate.
 pub(super) const ASSESSING: u32 = 2;
 /// What making an event costs.
@@ -37,12 +37,22 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) const fn new(now: UnixTime) -> Self {
-        Self { now, work: WORK, effects: Vec::new() }
+    pub(super) const fn new(now: UnixTime, work: u32) -> Self {
+        Self { now, work, effects: Vec::new() }
+    }
+
+    /// How much work may still be done.
+    pub(super) const fn work(&self) -> u32 {
+        self.work
     }
 
     pub(super) const fn spend(&mut self, cost: u32) {
         self.work = self.work.saturating_sub(cost);
+    }
+
+    /// Gives back what was kept.
+    pub(super) const fn gain(&mut self, work: u32) {
+        self.work = self.work.saturating_add(work);
     }
 
     pub(super) const fn has_work_left(&self) -> bool {

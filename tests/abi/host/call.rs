@@ -73,6 +73,12 @@ impl<'a, 'b> Call<'a, 'b> {
         String::from_utf8(self.bytes(param)?).map_err(|_| self.trap("is given text that is not UTF-8"))
     }
 
+    /// All data that the module hands over.
+    pub fn data(&self) -> Vec<Vec<u8>> {
+        let params = self.import.params.iter().enumerate().filter(|(_, param)| **param == Param::Bytes);
+        params.filter_map(|(param, _)| self.bytes(param).ok()).collect()
+    }
+
     /// Hands data over through a [`Param::ReturnBytes`]. Nothing is a null pointer, as in Envoy;
     /// for anything else the module is asked for memory.
     pub fn return_bytes(&mut self, param: usize, data: &[u8]) -> Result<(), Error> {

@@ -16,6 +16,8 @@ use super::metric::MetricKind;
 use super::pairs;
 use super::shared_data::CasMismatch;
 use super::shared_queue::UnknownQueue;
+use super::vm_state::VmState;
+use super::world::World;
 
 const fn row(name: &'static str, params: &'static [Param], handler: super::import::Handler) -> Import {
     Import { name, params, handler, returns: true }
@@ -177,8 +179,14 @@ fn get_shared_data(call: &mut Call<'_, '_>) -> Outcome {
 
 fn set_shared_data(call: &mut Call<'_, '_>) -> Outcome {
     let (key, value, cas) = (call.text(0)?, call.bytes(1)?, call.number(2));
-    match call.world().shared_data.set(&call.state().vm_id, &key, value, cas) {
-        Ok(()) => Ok(Status::OK),
+    let mut world = call.world();
+    let World { shared_data, guard, .. } = &mut *world;
+    let VmState { number, vm_id, .. } = call.state();
+    match shared_data.set(vm_id, &key, value.clone(), cas) {
+        Ok(()) => {
+            guard.wrote(*number, vm_id, &key, &value);
+            Ok(Status::OK)
+        }
         Err(CasMismatch) => Ok(Status::CAS_MISMATCH),
     }
 }

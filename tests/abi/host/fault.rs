@@ -35,9 +35,30 @@ pub struct Faults {
     programmed: Vec<Programmed>,
 }
 
+/// Which calls are struck, by the data that the module hands over.
+#[derive(Default)]
+struct About {
+    /// What the first data begins with.
+    beginning: Vec<u8>,
+    /// What some of the data ends with.
+    end: Vec<u8>,
+}
+
+impl About {
+    fn is_about(&self, data: impl Fn() -> Vec<Vec<u8>>) -> bool {
+        if self.beginning.is_empty() && self.end.is_empty() {
+            return true;
+        }
+        let data = data();
+        let begins = data.first().is_some_and(|first| first.starts_with(&self.beginning));
+        begins && data.iter().any(|data| data.ends_with(&self.end))
+    }
+}
+
 struct Programmed {
     vm: Option<VmNumber>,
     function: String,
+    about: About,
     fault: Fault,
     first: u64,
     last: u64,
@@ -46,10 +67,13 @@ struct Programmed {
 
 impl Faults {
     /// Counts the call and says what goes wrong with it. The fault programmed last wins.
-    pub fn strike(&mut self, vm: VmNumber, function: &str) -> Option<Fault> {
+    pub fn strike(&mut self, vm: VmNumber, function: &str, data: impl Fn() -> Vec<Vec<u8>>) -> Option<Fault> {
         let mut struck = None;
         for programmed in &mut self.programmed {
-            if programmed.function == function && programmed.vm.is_none_or(|only| only == vm) {
+            if programmed.function == function
+                && programmed.vm.is_none_or(|only| only == vm)
+                && programmed.about.is_about(&data)
+            {
                 programmed.seen += 1;
                 if (programmed.first..=programmed.last).contains(&programmed.seen) {
                     struck = Some(programmed.fault.clone());
@@ -71,6 +95,7 @@ pub struct FaultBuilder {
     world: SharedWorld,
     vm: Option<VmNumber>,
     function: String,
+    about: About,
     first: u64,
     last: u64,
 }
@@ -79,7 +104,19 @@ impl FaultBuilder {
     /// Begins a fault of `function`, in one VM or in all.
     pub fn new(world: SharedWorld, vm: Option<VmNumber>, function: &str) -> Self {
         assert!(linker::is_host_function(function), "there is no host function {function}");
-        Self { world, vm, function: function.to_owned(), first: 1, last: u64::MAX }
+        Self { world, vm, function: function.to_owned(), about: About::default(), first: 1, last: u64::MAX }
+    }
+
+    /// Only calls whose first data begins like this: the key of shared data, the cluster of a callout.
+    pub fn about(mut self, beginning: &str) -> Self {
+        beginning.as_bytes().clone_into(&mut self.about.beginning);
+        self
+    }
+
+    /// Only calls with data that ends like this.
+    pub fn ending(mut self, end: impl AsRef<[u8]>) -> Self {
+        end.as_ref().clone_into(&mut self.about.end);
+        self
     }
 
     /// Only the `n`-th call from now; the next call is 1.
@@ -136,8 +173,8 @@ impl FaultBuilder {
     }
 
     fn program(self, fault: Fault) {
-        let Self { world, vm, function, first, last } = self;
-        let programmed = Programmed { vm, function, fault, first, last, seen: 0 };
+        let Self { world, vm, function, about, first, last } = self;
+        let programmed = Programmed { vm, function, about, fault, first, last, seen: 0 };
         world.borrow_mut().faults.programmed.push(programmed);
     }
 }

@@ -10,7 +10,7 @@ use wasmi::Module;
 use super::callout::{Answer, Callout, Dispatch};
 use super::fault::FaultBuilder;
 use super::log::{Level, LogLine};
-use super::vm::{DEFAULT_VM_ID, Trap, VmBuilder};
+use super::vm::{DEFAULT_VM_ID, Trap, Vm, VmBuilder};
 use super::world::{Life, SharedWorld, World};
 use super::{artifact, linker};
 
@@ -183,8 +183,14 @@ impl Host {
     /// Overwrites a value in shared data.
     pub fn set_shared_data(&self, key: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref().to_vec();
-        let outcome = self.world.borrow_mut().shared_data.set(DEFAULT_VM_ID, key, value, 0);
-        outcome.expect("an unconditional write");
+        let mut world = self.world.borrow_mut();
+        world.guard.planted(DEFAULT_VM_ID, key);
+        world.shared_data.set(DEFAULT_VM_ID, key, value, 0).expect("an unconditional write");
+    }
+
+    /// How often a VM has written each key of shared data.
+    pub fn writes(&self, vm: &Vm) -> BTreeMap<String, u64> {
+        self.world.borrow().guard.writes(vm.number())
     }
 
     /// The token of a queue, if it is registered.
@@ -212,6 +218,7 @@ impl Host {
     pub fn forget(&self, vm_id: &str) {
         let mut world = self.world.borrow_mut();
         world.shared_data.forget(vm_id);
+        world.guard.forget(vm_id);
         world.shared_queues.forget(vm_id);
     }
 }

@@ -77,7 +77,7 @@ fn perform(call: &mut Call<'_, '_>) -> Result<Status, Error> {
     let fault = {
         let mut world = world.borrow_mut();
         *world.calls.entry((number, import.name)).or_default() += 1;
-        world.faults.strike(number, import.name)
+        world.faults.strike(number, import.name, || call.data())
     };
     match fault {
         None => (import.handler)(call),

@@ -20,6 +20,7 @@
 //! | `call` | one host call: its arguments and its results in linear memory |
 //! | `env`, `wasi` | the two tables of host functions |
 //! | `fault` | what can be made to go wrong |
+//! | `guard` | watches who writes shared data, in every test |
 //! | `context`, `shared_data`, `shared_queue`, `metric`, `callout`, `log`, `pairs` | what the host functions work on |
 
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "a host offers more than any one test uses")]
@@ -39,6 +40,7 @@ mod context;
 mod driver;
 mod env;
 mod fault;
+mod guard;
 #[allow(clippy::module_inception, reason = "the host is what the module is about")]
 mod host;
 mod import;

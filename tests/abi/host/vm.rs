@@ -236,6 +236,7 @@ impl Vm {
         self.store.data_mut().effective = None;
         let outcome = function.call(&mut self.store, &args, &mut results);
         self.last_fuel = limit - self.store.get_fuel().expect("fuel is metered");
+        self.store.data().world.borrow().guard.enforce(self.name());
         let most = self.most_fuel.entry(export.to_owned()).or_default();
         *most = self.last_fuel.max(*most);
         if let Err(error) = outcome {

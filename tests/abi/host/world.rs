@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::callout::Callouts;
 use super::fault::Faults;
+use super::guard::Guard;
 use super::log::{Level, LogLine};
 use super::metric::Metrics;
 use super::shared_data::SharedData;
@@ -32,6 +33,7 @@ pub struct World {
     pub log_level: Level,
     pub log: Vec<LogLine>,
     pub shared_data: SharedData,
+    pub guard: Guard,
     pub shared_queues: SharedQueues,
     pub metrics: Metrics,
     pub callouts: Callouts,
@@ -65,6 +67,7 @@ impl Default for World {
             log_level: Level::Trace,
             log: Vec::new(),
             shared_data: SharedData::default(),
+            guard: Guard::default(),
             shared_queues: SharedQueues::default(),
             metrics: Metrics::default(),
             callouts: Callouts::default(),

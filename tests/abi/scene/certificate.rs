@@ -60,10 +60,15 @@ impl Certificate {
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
     }
 
+    /// Its SHA-256 fingerprint.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        Sha256::digest(&self.0).into()
+    }
+
     /// Its SHA-256 fingerprint in hex: the id in events, and the digest in Envoy's attributes.
     pub fn id(&self) -> String {
         let mut id = String::new();
-        for byte in Sha256::digest(&self.0) {
+        for byte in self.fingerprint() {
             write!(id, "{byte:02x}").unwrap();
         }
         id

@@ -19,6 +19,11 @@ impl Document {
         Self::empty().webhook(json!({}))
     }
 
+    /// The same, with the event's id in the header `x-id`.
+    pub fn identifying() -> Self {
+        Self::empty().webhook(json!({ "headers": { "x-id": "{{ id }}" } }))
+    }
+
     /// Adds a webhook; `keys` override those of `ops`.
     #[must_use]
     pub fn webhook(mut self, keys: Value) -> Self {

@@ -16,6 +16,16 @@ impl Instance {
         Self::of(host.vm("monitor").configuration("monitor"), document)
     }
 
+    /// The standby on its own listener.
+    pub fn standby(host: &Host, document: &Document) -> Self {
+        Self::of(host.vm("standby").configuration("standby"), document)
+    }
+
+    /// A filter that observes and stands.
+    pub fn auto(host: &Host, name: &str, document: &Document) -> Self {
+        Self::of(host.vm(name).configuration("auto"), document)
+    }
+
     /// An observer on a worker thread.
     pub fn observer(host: &Host, name: &str, document: &Document) -> Self {
         Self::of(host.vm(name).configuration("observer"), document)

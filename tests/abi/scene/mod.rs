@@ -1,7 +1,10 @@
 //! Who takes part in the tests: certificates, the requests that show them, documents, and instances of the plugin.
 
+mod bill;
 mod certificate;
+mod crew;
 mod document;
+mod heritage;
 mod instance;
 mod observations;
 mod request;
@@ -9,8 +12,11 @@ mod told;
 
 use std::time::Duration;
 
+pub use bill::{Bill, patient_host};
 pub use certificate::Certificate;
+pub use crew::Crew;
 pub use document::Document;
+pub use heritage::{HEADER, Heritage, SHARDS, shard_of};
 pub use instance::Instance;
 pub use observations::Observations;
 pub use request::Request;
@@ -21,6 +27,21 @@ use crate::host::Host;
 /// The queue between observers and monitor.
 pub const QUEUE: &str = "cert-expiry-monitor/observations";
 
+/// Who is the monitor, in shared data.
+pub const LEASE: &str = "cert-expiry-monitor/lease";
+
+/// Which document rules, in shared data.
+pub const ROSTER: &str = "cert-expiry-monitor/roster";
+
+/// What the keys of certificates, records and events begin with.
+pub const SHARD: &str = "cert-expiry-monitor/certificates/";
+
+/// The certificate that is being parsed, in shared data.
+pub const SUSPECT: &str = "cert-expiry-monitor/suspect";
+
+/// The certificates that are never parsed, in shared data.
+pub const QUARANTINE: &str = "cert-expiry-monitor/quarantine";
+
 /// The cluster of the receiver that [`Document::telling`] names.
 pub const RECEIVER: &str = "webhook_receiver";
 
@@ -30,6 +51,19 @@ pub const START: Duration = seconds(1_768_412_585);
 /// The value of a metric of ours; zero if nobody has defined it.
 pub fn metric(host: &Host, name: &str) -> u64 {
     host.metric(&format!("cert_expiry_monitor_{name}")).unwrap_or_default()
+}
+
+/// The same bytes in every run, with no meaning at all.
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.push(state.to_le_bytes()[4]);
+    }
+    bytes
 }
 
 /// That many seconds.

@@ -6,9 +6,12 @@ use crate::host::Host;
 /// Makes items about any certificate from one that an observer has written.
 pub struct Observations {
     first: Vec<u8>,
-    /// Where the length of the certificate's text stands, and behind it the text.
-    length_at: usize,
+    /// Where the fingerprint stands, and behind it the length of the certificate's text, and the text.
+    digest_at: usize,
 }
+
+/// The digits of a fingerprint.
+const DIGITS: usize = 64;
 
 impl Observations {
     /// Items about certificates that clients present on the route `orders`.
@@ -17,25 +20,36 @@ impl Observations {
         let mut monitor = Instance::monitor(&host, &Document::empty());
         host.run_for(&mut [&mut monitor.vm], seconds(2));
         let mut observer = Instance::observer(&host, "worker", &Document::empty());
+        observer.tick();
         let certificate = Certificate::stored("client");
         observer.request(&Request::of_client(&certificate).on_route("orders"));
         let first = host.queue_items(QUEUE).pop().expect("an observation");
         let text = certificate.pem().into_bytes();
-        let length_at = first.len() - text.len() - length(text.len()).len();
-        let observations = Self { first, length_at };
-        assert_eq!(observations.item(&certificate), observations.first, "an item ends with its text");
+        let digest_at = first.len() - text.len() - length(text.len()).len() - DIGITS;
+        let observations = Self { first, digest_at };
+        assert_eq!(observations.item(&certificate), observations.first, "an item ends with its fingerprint and text");
         observations
     }
 
     /// The item about a certificate.
     pub fn item(&self, certificate: &Certificate) -> Vec<u8> {
-        self.of_text(certificate.pem())
+        self.labelled(&certificate.id(), certificate.pem())
     }
 
     /// An item that holds this text in place of a certificate.
     pub fn of_text(&self, text: impl AsRef<[u8]>) -> Vec<u8> {
+        self.labelled(&Certificate::stored("client").id(), text)
+    }
+
+    /// An item that says of this text that this is its fingerprint.
+    pub fn labelled(&self, digest: &str, text: impl AsRef<[u8]>) -> Vec<u8> {
         let text = text.as_ref();
-        [&self.first[..self.length_at], &length(text.len()), text].concat()
+        [&self.first[..self.digest_at], digest.as_bytes(), &length(text.len()), text].concat()
+    }
+
+    /// How many bytes stand before the certificate's text.
+    pub fn head(&self) -> usize {
+        self.first.len() - Certificate::stored("client").pem().len()
     }
 
     /// What an observer wrote about the stored client's certificate.

@@ -16,6 +16,8 @@ pub struct Told {
     pub cert_id: String,
     pub role: String,
     pub api_id: Option<String>,
+    /// What the header `x-id` says, as [`Document::identifying`](super::Document::identifying) has it.
+    pub id: Option<String>,
 }
 
 impl Told {
@@ -35,6 +37,7 @@ impl Told {
                 cert_id: text("cert_id").expect("a certificate"),
                 role: text("cert_role").expect("a role"),
                 api_id: text("api_id"),
+                id: callout.header("x-id").map(str::to_owned),
             }
         });
         told.collect()

@@ -1,0 +1,64 @@
+//! Going on from what a predecessor left in shared data.
+
+use log::warn;
+
+use super::Monitor;
+use super::turn::Turn;
+use crate::application::metric::{Dropped, Metric};
+use crate::application::outbox::Entry;
+use crate::application::quarantine::{QUARANTINE, SUSPECT, decode_ids};
+use crate::application::snapshot::{Snapshot, Undelivered};
+
+/// Read before everything else: a quarantine must be known before anything is parsed.
+pub(super) const NOTES: [&str; 2] = [QUARANTINE, SUSPECT];
+
+impl Monitor {
+    /// Takes over what was found under a key.
+    pub(super) fn restore(&mut self, key: &str, contents: &[u8], turn: &mut Turn) {
+        let restored = match key {
+            QUARANTINE => decode_ids(contents).map(|ids| ids.into_iter().for_each(|id| self.quarantine.add(id))),
+            SUSPECT => decode_ids(contents).map(|ids| ids.into_iter().take(1).for_each(|id| self.quarantine(id, turn))),
+            _ => Snapshot::decode(contents).map(|snapshot| {
+                for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger) {
+                    self.take_over(undelivered, turn);
+                }
+            }),
+        };
+        if restored.is_none() {
+            self.set_aside(turn);
+        }
+    }
+
+    /// What is in shared data, and not of this release, is left alone.
+    fn set_aside(&mut self, turn: &mut Turn) {
+        turn.count(Metric::dropped_total(Dropped::UnknownBlob), 1);
+        if !std::mem::replace(&mut self.has_set_aside, true) {
+            warn!("What stands in shared data is not of this release: it is set aside, and nothing is known of before");
+        }
+    }
+
+    /// Goes on with the delivery of an event, at once: whatever stood in its way may be gone with the predecessor.
+    fn take_over(&mut self, undelivered: Undelivered, turn: &mut Turn) {
+        let Undelivered { event, webhook, failures, noticed_at } = undelivered;
+        let id = event.certificate.id;
+        let Some(handler) =
+            self.config.handlers.iter().position(|handler| handler.webhook().is_some() && handler.name == webhook)
+        else {
+            // The document has no such webhook any more. As if nobody had been told: whoever wants it now gets it, with
+            // the same id.
+            let record = self.ledger.change(&id);
+            if record.notices.get(&event.usage).is_some_and(|notice| notice.at == noticed_at) {
+                record.notices.remove(&event.usage);
+            }
+            self.changes.note(&id);
+            return;
+        };
+        if !self.config.handlers.get(handler).is_some_and(|handler| handler.wants(&event)) {
+            self.changes.note(&id);
+        } else if self.outbox.has_room(handler) {
+            self.outbox.push(Entry { event, handler, failures, noticed_at }, turn.now);
+        } else {
+            self.find_no_room(&id, &event.usage, handler, turn);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! A shard in its stored form: what is watched, what was told, and what is on its way, in one value.
+//!
+//! One value, because they belong together: a cooldown that is spent without its entry would be a lost event, and an
+//! entry without its cooldown a double one.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::inventory::{Inventory, Sighting, Watched};
+use super::ledger::{Ledger, Record};
+use super::outbox::Outbox;
+use super::shared_data::{decode, encode, fingerprint};
+use crate::config::Handler;
+use crate::domain::ledger::Notice;
+use crate::domain::text::harmless;
+use crate::domain::{CertId, Certificate, Event, EventKind, Role, UnixTime, Usage};
+
+/// The key of a shard in shared data.
+pub(super) fn key(shard: u16) -> String {
+    format!("cert-expiry-monitor/certificates/{shard}")
+}
+
+/// What a shard holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Snapshot {
+    peers: Vec<StoredPeer>,
+    records: Vec<StoredRecord>,
+    entries: Vec<StoredEntry>,
+}
+
+/// An event that was on its way.
+#[derive(Debug)]
+pub(super) struct Undelivered {
+    pub(super) event: Event,
+    /// The webhook's name. The document that rules now may know no such webhook.
+    pub(super) webhook: String,
+    pub(super) failures: u32,
+    pub(super) noticed_at: UnixTime,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredCertificate {
+    #[serde(with = "fingerprint")]
+    id: CertId,
+    name: String,
+    not_after: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredUsage {
+    /// Its place in [`Role::ALL`].
+    role: u8,
+    api_id: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredPeer {
+    certificate: StoredCertificate,
+    usages: Vec<(StoredUsage, i64)>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredRecord {
+    #[serde(with = "fingerprint")]
+    id: CertId,
+    checked_at: Option<i64>,
+    notices: Vec<StoredNotice>,
+    told: Vec<StoredTold>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredNotice {
+    usage: StoredUsage,
+    remaining: Duration,
+    at: i64,
+    owed: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredTold {
+    usage: StoredUsage,
+    event: String,
+    handler: String,
+    at: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredEntry {
+    id: String,
+    event: String,
+    certificate: StoredCertificate,
+    usage: StoredUsage,
+    rule: String,
+    timestamp: i64,
+    webhook: String,
+    failures: u32,
+    noticed_at: i64,
+}
+
+impl Snapshot {
+    /// A shard as it stands now. What the document lists is not in it.
+    pub(super) fn of(
+        shard: u16,
+        inventory: &Inventory,
+        ledger: &Ledger,
+        outbox: &Outbox,
+        handlers: &[Handler],
+    ) -> Vec<u8> {
+        let entry = |entry: &super::outbox::Entry| {
+            let event = &entry.event;
+            Some(StoredEntry {
+                id: event.id.clone(),
+                event: event.kind.as_str().to_owned(),
+                certificate: StoredCertificate::of(&event.certificate),
+                usage: StoredUsage::of(&event.usage),
+                rule: event.rule.clone(),
+                timestamp: event.timestamp.millis(),
+                webhook: handlers.get(entry.handler)?.name.clone(),
+                failures: entry.failures,
+                noticed_at: entry.noticed_at.millis(),
+            })
+        };
+        // In the order in which they are to be sent.
+        let mut entries: Vec<_> = outbox.shard(shard).collect();
+        entries.sort_unstable_by_key(|(due, _)| *due);
+        encode(&Self {
+            peers: inventory.shard(shard).filter_map(StoredPeer::of).collect(),
+            records: ledger.shard(shard).map(|(id, record)| StoredRecord::of(id, record)).collect(),
+            entries: entries.into_iter().filter_map(|(_, of)| entry(of)).collect(),
+        })
+    }
+
+    /// Reads the contents of a shard; `None` if they are none.
+    pub(super) fn decode(contents: &[u8]) -> Option<Self> {
+        decode(contents)
+    }
+
+    /// Hands over what a predecessor knew: peers to the inventory, records to the ledger. What is left is to be sent.
+    pub(super) fn restore(self, inventory: &mut Inventory, ledger: &mut Ledger) -> Vec<Undelivered> {
+        for peer in self.peers {
+            let certificate = peer.certificate.into_certificate();
+            for (usage, seen) in peer.usages {
+                if let Some(usage) = usage.into_usage() {
+                    inventory.observe(&certificate, &usage, UnixTime::from_millis(seen));
+                }
+            }
+        }
+        for record in self.records {
+            let id = record.id;
+            *ledger.change(&id) = record.into_record();
+        }
+        // Not in place: that would be a second copy of the code that sorts and shrinks.
+        let mut undelivered = Vec::new();
+        undelivered.extend(self.entries.into_iter().filter_map(StoredEntry::into_undelivered));
+        undelivered
+    }
+}
+
+impl StoredCertificate {
+    fn of(certificate: &Certificate) -> Self {
+        let Certificate { id, name, not_after } = certificate;
+        Self { id: *id, name: name.clone(), not_after: not_after.millis() }
+    }
+
+    fn into_certificate(self) -> Certificate {
+        Certificate { id: self.id, name: harmless(&self.name), not_after: UnixTime::from_millis(self.not_after) }
+    }
+}
+
+impl StoredUsage {
+    fn of(usage: &Usage) -> Self {
+        Self { role: usage.role() as u8, api_id: usage.api_id().map(str::to_owned) }
+    }
+
+    fn into_usage(self) -> Option<Usage> {
+        let role = Role::ALL.get(usize::from(self.role))?;
+        Some(Usage::new(*role, self.api_id.as_deref().map(harmless)))
+    }
+}
+
+impl StoredPeer {
+    fn of(watched: &Watched) -> Option<Self> {
+        let seen = |sighting: &Sighting| Some((StoredUsage::of(&sighting.usage), sighting.last_seen?.millis()));
+        let usages: Vec<_> = watched.usages.iter().filter_map(seen).collect();
+        (!usages.is_empty()).then(|| Self { certificate: StoredCertificate::of(&watched.certificate), usages })
+    }
+}
+
+impl StoredRecord {
+    fn of(id: &CertId, record: &Record) -> Self {
+        let notice = |(usage, notice): (&Usage, &Notice)| StoredNotice {
+            usage: StoredUsage::of(usage),
+            remaining: notice.remaining,
+            at: notice.at.millis(),
+            owed: notice.owed.clone(),
+        };
+        let told = |((usage, event, handler), at): (&(Usage, EventKind, String), &UnixTime)| StoredTold {
+            usage: StoredUsage::of(usage),
+            event: event.as_str().to_owned(),
+            handler: handler.clone(),
+            at: at.millis(),
+        };
+        Self {
+            id: *id,
+            checked_at: record.checked_at.map(UnixTime::millis),
+            notices: record.notices.iter().map(notice).collect(),
+            told: record.told.iter().map(told).collect(),
+        }
+    }
+
+    fn into_record(self) -> Record {
+        let notice = |stored: StoredNotice| {
+            let StoredNotice { usage, remaining, at, owed } = stored;
+            Some((usage.into_usage()?, Notice { remaining, at: UnixTime::from_millis(at), owed }))
+        };
+        let told = |stored: StoredTold| {
+            let event = EventKind::parse(&stored.event)?;
+            Some(((stored.usage.into_usage()?, event, stored.handler), UnixTime::from_millis(stored.at)))
+        };
+        let checked_at = self.checked_at.map(UnixTime::from_millis);
+        let mut record = Record { checked_at, ..Record::default() };
+        // `collect` would sort first, which costs kilobytes of code for a handful of entries.
+        record.notices.extend(self.notices.into_iter().filter_map(notice));
+        record.told.extend(self.told.into_iter().filter_map(told));
+        record
+    }
+}
+
+impl StoredEntry {
+    fn into_undelivered(self) -> Option<Undelivered> {
+        let event = Event {
+            id: harmless(&self.id),
+            kind: EventKind::parse(&self.event)?,
+            certificate: self.certificate.into_certificate(),
+            usage: self.usage.into_usage()?,
+            rule: harmless(&self.rule),
+            timestamp: UnixTime::from_millis(self.timestamp),
+        };
+        let noticed_at = UnixTime::from_millis(self.noticed_at);
+        Some(Undelivered { event, webhook: self.webhook, failures: self.failures, noticed_at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::application::outbox::Entry;
+    use crate::application::shards::shard_of;
+    use crate::config::Config;
+
+    struct Known {
+        inventory: Inventory,
+        ledger: Ledger,
+        outbox: Outbox,
+        handlers: Vec<Handler>,
+        certificate: Certificate,
+        usage: Usage,
+    }
+
+    fn known() -> Known {
+        let config = r#"{ "webhooks": [{ "name": "ops", "cluster": "c", "url": "https://hooks.example.com/x" }] }"#;
+        let handlers = Config::load(config.as_bytes()).unwrap().handlers;
+        let certificate =
+            Certificate { id: CertId::of_der(b"der"), name: "näme".into(), not_after: UnixTime::from_secs(50) };
+        let usage = Usage::new(Role::Client, Some("orders".into()));
+        let (mut inventory, mut ledger, mut outbox) = (Inventory::new(10), Ledger::default(), Outbox::default());
+        inventory.observe(&certificate, &usage, UnixTime::from_secs(3));
+        inventory.configure(certificate.clone(), Usage::new(Role::Ca, None));
+        let record = ledger.change(&certificate.id);
+        record.checked_at = Some(UnixTime::from_secs(7));
+        let notice =
+            Notice { remaining: Duration::from_secs(5), at: UnixTime::from_millis(1_500), owed: vec!["dev".into()] };
+        record.notices.insert(usage.clone(), notice);
+        record.told.insert((usage.clone(), EventKind::CertificateExpired, "ops".into()), UnixTime::from_secs(9));
+        let event = Event {
+            id: "id".into(),
+            kind: EventKind::CertificateExpiringSoon,
+            certificate: certificate.clone(),
+            usage: usage.clone(),
+            rule: "30d".into(),
+            timestamp: UnixTime::from_secs(8),
+        };
+        let entry = Entry { event, handler: 0, failures: 2, noticed_at: UnixTime::from_millis(1_500) };
+        outbox.push(entry, UnixTime::from_secs(60));
+        Known { inventory, ledger, outbox, handlers, certificate, usage }
+    }
+
+    fn stored(known: &Known) -> Vec<u8> {
+        Snapshot::of(shard_of(&known.certificate.id), &known.inventory, &known.ledger, &known.outbox, &known.handlers)
+    }
+
+    #[test]
+    fn a_successor_knows_what_was_known() {
+        let known = known();
+        let (mut inventory, mut ledger) = (Inventory::new(10), Ledger::default());
+        let snapshot = Snapshot::decode(&stored(&known)).unwrap();
+        let undelivered = snapshot.restore(&mut inventory, &mut ledger);
+        assert_eq!(ledger.get(&known.certificate.id), known.ledger.get(&known.certificate.id));
+        let watched = inventory.get(&known.certificate.id).unwrap();
+        assert_eq!(watched.certificate, known.certificate);
+        assert_eq!(
+            watched.usages.iter().map(|s| &s.usage).collect::<Vec<_>>(),
+            [&known.usage],
+            "the document lists the other one"
+        );
+        let [one] = undelivered.as_slice() else { panic!("{undelivered:?}") };
+        assert_eq!((one.webhook.as_str(), one.failures), ("ops", 2));
+        let (_, entry) = known.outbox.shard(shard_of(&known.certificate.id)).next().unwrap();
+        assert_eq!(one.event, entry.event);
+        assert_eq!(one.noticed_at, entry.noticed_at);
+    }
+
+    #[test]
+    fn part_of_a_shard_is_nothing() {
+        let stored = stored(&known());
+        for length in 0..stored.len() {
+            assert!(Snapshot::decode(&stored[..length]).is_none(), "the first {length} bytes");
+        }
+        assert!(Snapshot::decode(b"another plugin's text").is_none());
+    }
+}

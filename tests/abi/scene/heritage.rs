@@ -1,0 +1,117 @@
+//! What a monitor of many certificates leaves in shared data, without the minutes that it takes to hand them all over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use super::{LEASE, SHARD};
+use crate::host::Host;
+
+/// The bytes before the contents of a value: layout, epoch, holder.
+pub const HEADER: usize = 1 + 8 + 8;
+
+/// A client's role, as stored.
+const CLIENT: u8 = 2;
+
+/// How many shards there are.
+pub const SHARDS: u16 = 1_024;
+
+/// The shard of the certificate with this fingerprint: its first ten bits.
+pub fn shard_of(fingerprint: &[u8; 32]) -> u16 {
+    u16::from_be_bytes([fingerprint[0], fingerprint[1]]) >> 6
+}
+
+/// Clients' certificates, by the number of their shard.
+#[derive(Debug, Default)]
+pub struct Heritage {
+    shards: BTreeMap<u16, Contents>,
+}
+
+/// What stands in a shard behind the header.
+#[derive(Debug, Default, Serialize)]
+struct Contents {
+    peers: Vec<Peer>,
+    records: Vec<Record>,
+    entries: Vec<()>,
+}
+
+#[derive(Debug, Serialize)]
+struct Peer {
+    id: Id,
+    name: String,
+    not_after: i64,
+    usages: Vec<(u8, Option<String>, i64)>,
+}
+
+#[derive(Debug, Serialize)]
+struct Record {
+    id: Id,
+    checked_at: Option<i64>,
+    notices: Vec<()>,
+    told: Vec<()>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Id([u8; 32]);
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap()
+}
+
+impl Heritage {
+    /// That many certificates of clients on the route `orders`, seen and checked at `now`, which end a year later.
+    pub fn of_clients(count: u32, now: Duration) -> Self {
+        let mut heritage = Self::default();
+        for number in 0..count {
+            heritage.add(Sha256::digest(number.to_le_bytes()).into(), now, now + Duration::from_secs(365 * 86_400));
+        }
+        heritage
+    }
+
+    /// The same, beside what is remembered of so many others that are not watched any more.
+    #[must_use]
+    pub fn and_of_forgotten(mut self, count: u32, now: Duration) -> Self {
+        for number in 0..count {
+            self.remember(Sha256::digest(number.to_be_bytes()).into(), now);
+        }
+        self
+    }
+
+    fn remember(&mut self, id: [u8; 32], now: Duration) {
+        let checked_at = Some(milliseconds(now));
+        let record = Record { id: Id(id), checked_at, notices: Vec::new(), told: Vec::new() };
+        self.shards.entry(shard_of(&id)).or_default().records.push(record);
+    }
+
+    /// Adds a certificate with this fingerprint.
+    pub fn add(&mut self, id: [u8; 32], now: Duration, end: Duration) {
+        self.remember(id, now);
+        let shard = self.shards.entry(shard_of(&id)).or_default();
+        let usage = (CLIENT, Some("orders".to_owned()), milliseconds(now));
+        let name = "Test Client".to_owned();
+        shard.peers.push(Peer { id: Id(id), name, not_after: milliseconds(end), usages: vec![usage] });
+    }
+
+    /// Puts it into shared data, as if the holder of the lease had written it. Returns its size in bytes.
+    pub fn leave(mut self, host: &Host) -> usize {
+        let lease = host.shared_data(LEASE).expect("somebody holds the lease");
+        let mut size = 0;
+        for (shard, contents) in &mut self.shards {
+            contents.peers.sort_by_key(|peer| peer.id.0);
+            contents.records.sort_by_key(|record| record.id.0);
+            let mut value = lease[..HEADER].to_vec();
+            value.extend(postcard::to_allocvec(contents).unwrap());
+            size += value.len();
+            host.set_shared_data(&format!("{SHARD}{shard}"), value);
+        }
+        size
+    }
+}

@@ -1,0 +1,39 @@
+"""Where neither bootstrap extension nor a listener can be had, the filter of each worker plays all parts."""
+
+from collections import Counter
+
+import pytest
+
+from e2e.contract import wait_for_checks
+from e2e.monitors import holders, leases, wait_for_holder
+from lab.scene import Scene
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_the_same_events_as_with_a_monitor_of_its_own_each_once(scene: Scene, workers: int) -> None:
+    scene.configuration.filters_only()
+    scene.plugin["certificates"] = scene.cast.entries()
+    scene.monitor["check_interval_seconds"] = 1
+    envoy = scene.start(concurrency=workers)
+    wait_for_holder(envoy, "auto")
+
+    def send() -> None:
+        assert scene.client().get_all(["/orders", "/billing"] * 40, connections=10) == [200] * 80
+
+    send()
+    scene.receiver.wait_for(7)
+    wait_for_checks(envoy, 3)
+    send()
+    wait_for_checks(envoy, 3)
+    told = Counter((event["cert_role"], event["cert_name"], event.get("api_id")) for event in scene.receiver.events())
+    assert told == {
+        ("server", "localhost", None): 1,
+        ("ca", "Test CA", None): 1,
+        ("upstream", "Upstream Service", "orders-api"): 1,
+        ("upstream", "orders.internal", "orders-api"): 1,
+        ("upstream", "orders.internal", "billing-api"): 1,
+        ("client", "Test Client", "orders-api"): 1,
+        ("client", "Test Client", "billing-api"): 1,
+    }
+    assert holders(envoy) == ["auto"]
+    assert len(leases(envoy)) == 1
