@@ -75,6 +75,7 @@ lint: $(VENV_READY) $(DENY) | rust-target ## Check formatting, lints on both tar
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- $(CLIPPY)
 	cargo clippy --locked --target wasm32-wasip1 -- $(CLIPPY)
+	cargo clippy --locked --target wasm32-wasip1 --features trap -- $(CLIPPY)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	$(VENV)/bin/ruff check tests

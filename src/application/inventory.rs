@@ -1,5 +1,6 @@
 //! The certificates that are watched, and when each of them crosses its next rule.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
@@ -104,10 +105,14 @@ impl Roles {
         self.ends.get_mut(role as usize)
     }
 
+    fn note(&mut self, certificate: &Certificate, role: Role) {
+        let end = (certificate.not_after, certificate.id);
+        self.is_changed |= self.of(role).is_some_and(|ends| ends.insert(end));
+    }
+
     /// Notes that a certificate is used for something.
     fn enter(&mut self, watched: &mut Watched, usage: Usage, last_seen: Option<UnixTime>) {
-        let Certificate { id, not_after, .. } = watched.certificate;
-        self.is_changed |= self.of(usage.role()).is_some_and(|ends| ends.insert((not_after, id)));
+        self.note(&watched.certificate, usage.role());
         watched.usages.retain(|sighting| sighting.usage != usage);
         watched.usages.push(Sighting { usage, last_seen, checked: false });
     }
@@ -165,6 +170,26 @@ impl Inventory {
         let before = known.last_seen();
         self.roles.enter(known, usage, None);
         self.move_seen(id, before, None);
+    }
+
+    /// Takes over a certificate that a predecessor watched.
+    pub(super) fn restore(&mut self, certificate: Certificate, usages: impl Iterator<Item = Sighting>) {
+        let id = certificate.id;
+        let mut watched = Watched { certificate, usages: Vec::new(), wakes_at: None };
+        watched.usages.extend(usages.take(MOST_USAGES));
+        let Some(seen) = watched.last_seen() else { return };
+        let Entry::Vacant(entry) = self.watched.entry(id) else { return };
+        for sighting in &watched.usages {
+            self.roles.note(&watched.certificate, sighting.usage.role());
+        }
+        entry.insert(watched);
+        self.seen.insert((seen, id));
+        // The document may allow less than the one before.
+        if self.watched.len() > self.most
+            && let Some((_, oldest)) = self.seen.first().copied()
+        {
+            self.remove(&oldest);
+        }
     }
 
     fn insert(&mut self, certificate: Certificate, usage: Usage, last_seen: Option<UnixTime>) {

@@ -38,6 +38,11 @@ impl Ledger {
         self.records.entry(*id).or_default()
     }
 
+    /// Takes over what a predecessor remembered.
+    pub(super) fn restore(&mut self, id: CertId, record: Record) {
+        self.records.insert(id, record);
+    }
+
     /// The records of a shard.
     pub(super) fn shard(&self, shard: u16) -> impl Iterator<Item = (&CertId, &Record)> {
         let (first, last) = range_of(shard);

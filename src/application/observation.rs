@@ -85,7 +85,7 @@ mod tests {
             let item = Observation::encode(&Usage::new(role, None), digest.as_bytes(), b"pem").unwrap();
             assert_eq!(Observation::decode(&item), None, "no observer sees a {role} certificate");
         }
-        for digest in ["", &digest[1..], &format!("{digest}0"), &digest.replace(&digest[..1], "g")] {
+        for digest in ["", "0", &format!("{digest}0"), &digest.replace(|digit| digit > '1', "x")] {
             assert_eq!(Observation::decode(&Observation::encode(&usage, digest.as_bytes(), b"pem").unwrap()), None);
         }
     }

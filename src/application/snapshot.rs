@@ -13,7 +13,7 @@ use super::outbox::Outbox;
 use super::shared_data::{decode, encode, fingerprint};
 use crate::config::Handler;
 use crate::domain::ledger::Notice;
-use crate::domain::text::harmless;
+use crate::domain::text::{harmless, is_harmless};
 use crate::domain::{CertId, Certificate, Event, EventKind, Role, UnixTime, Usage};
 
 /// The key of a shard in shared data.
@@ -139,22 +139,26 @@ impl Snapshot {
     /// Hands over what a predecessor knew: peers to the inventory, records to the ledger. What is left is to be sent.
     pub(super) fn restore(self, inventory: &mut Inventory, ledger: &mut Ledger) -> Vec<Undelivered> {
         for peer in self.peers {
-            let certificate = peer.certificate.into_certificate();
-            for (usage, seen) in peer.usages {
-                if let Some(usage) = usage.into_usage() {
-                    inventory.observe(&certificate, &usage, UnixTime::from_millis(seen));
-                }
-            }
+            inventory.restore(peer.certificate.into_certificate(), peer.usages.into_iter().filter_map(into_sighting));
         }
         for record in self.records {
-            let id = record.id;
-            *ledger.change(&id) = record.into_record();
+            ledger.restore(record.id, record.into_record());
         }
         // Not in place: that would be a second copy of the code that sorts and shrinks.
         let mut undelivered = Vec::new();
         undelivered.extend(self.entries.into_iter().filter_map(StoredEntry::into_undelivered));
         undelivered
     }
+}
+
+fn into_sighting((usage, seen): (StoredUsage, i64)) -> Option<Sighting> {
+    let last_seen = Some(UnixTime::from_millis(seen));
+    Some(Sighting { usage: usage.into_usage()?, last_seen, checked: false })
+}
+
+/// Text that anybody may have put there. Nearly always it is what we have written, and need not be written again.
+fn cleaned(text: String) -> String {
+    if is_harmless(&text) { text } else { harmless(&text) }
 }
 
 impl StoredCertificate {
@@ -164,7 +168,7 @@ impl StoredCertificate {
     }
 
     fn into_certificate(self) -> Certificate {
-        Certificate { id: self.id, name: harmless(&self.name), not_after: UnixTime::from_millis(self.not_after) }
+        Certificate { id: self.id, name: cleaned(self.name), not_after: UnixTime::from_millis(self.not_after) }
     }
 }
 
@@ -175,7 +179,7 @@ impl StoredUsage {
 
     fn into_usage(self) -> Option<Usage> {
         let role = Role::ALL.get(usize::from(self.role))?;
-        Some(Usage::new(*role, self.api_id.as_deref().map(harmless)))
+        Some(Usage::new(*role, self.api_id.map(cleaned)))
     }
 }
 
@@ -230,11 +234,11 @@ impl StoredRecord {
 impl StoredEntry {
     fn into_undelivered(self) -> Option<Undelivered> {
         let event = Event {
-            id: harmless(&self.id),
+            id: cleaned(self.id),
             kind: EventKind::parse(&self.event)?,
             certificate: self.certificate.into_certificate(),
             usage: self.usage.into_usage()?,
-            rule: harmless(&self.rule),
+            rule: cleaned(self.rule),
             timestamp: UnixTime::from_millis(self.timestamp),
         };
         let noticed_at = UnixTime::from_millis(self.noticed_at);

@@ -109,8 +109,7 @@ mod tests {
         let id = CertId::of_der(b"der");
         assert_eq!(CertId::from_hex(id.to_string().as_bytes()), Some(id));
         assert_eq!(CertId::from_hex(id.to_string().to_uppercase().as_bytes()), Some(id));
-        for wrong in ["", "g", &id.to_string()[1..], &format!("{id}0"), &id.to_string().replace(|c: char| c > '1', "x")]
-        {
+        for wrong in ["", "g", "0", &format!("{id}0"), &id.to_string().replace(|c: char| c > '1', "x")] {
             assert_eq!(CertId::from_hex(wrong.as_bytes()), None, "{wrong}");
         }
     }

@@ -9,8 +9,7 @@ pub const LONGEST: usize = 256;
 /// formatting), at most [`LONGEST`] characters; the last one of a text that was cut is `…`.
 pub fn harmless(text: &str) -> String {
     // Nearly every name is of this kind, and observers see one with every request.
-    let is_plain = |byte| matches!(byte, b' '..=b'~');
-    if text.len() <= LONGEST && text.bytes().all(is_plain) && !text.starts_with(' ') && !text.ends_with(' ') {
+    if is_harmless(text) {
         return text.to_owned();
     }
     let mut kept = text.chars().filter(|c| !c.is_control() && !reorders(*c));
@@ -20,6 +19,12 @@ pub fn harmless(text: &str) -> String {
         harmless.push('…');
     }
     harmless.trim().to_owned()
+}
+
+/// Whether [`harmless`] leaves `text` as it is, as far as that is seen at a glance.
+pub fn is_harmless(text: &str) -> bool {
+    let is_plain = |byte| matches!(byte, b' '..=b'~');
+    text.len() <= LONGEST && text.bytes().all(is_plain) && !text.starts_with(' ') && !text.ends_with(' ')
 }
 
 /// `bytes` in lower-case hex.

@@ -20,6 +20,7 @@ mod leaving;
 mod observer;
 mod poison;
 mod queue_items;
+mod rivals;
 mod scene;
 mod starting;
 mod successors;

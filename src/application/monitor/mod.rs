@@ -238,6 +238,7 @@ impl Monitor {
         let spare = (expiry.max_certificates / usize::from(SHARDS)).saturating_add(SPARE_RECORDS);
         let unwatched = || self.ledger.shard(shard).filter(|(id, _)| !is_watched(id));
         let excess = unwatched().count().saturating_sub(spare);
+        turn.spend(u32::try_from(excess).unwrap_or(u32::MAX));
         for _ in 0..excess {
             let records = self.ledger.shard(shard).filter(|(id, _)| !is_watched(id));
             if let Some(oldest) = records.min_by_key(|(_, record)| record.latest()).map(|(id, _)| *id) {

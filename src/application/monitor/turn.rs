@@ -6,7 +6,7 @@ use crate::domain::UnixTime;
 
 /// Work that one tick may do. A unit is some 20,000 wasm instructions, and tests/abi/instructions.rs holds a callback to
 /// ten million, which is below 5 ms.
-pub(super) const WORK: u32 = 300;
+pub(super) const WORK: u32 = 270;
 /// What deciding about one usage of a certificate costs, beside the unit for looking at the certificate.
 pub(super) const ASSESSING: u32 = 2;
 /// What making an event costs.

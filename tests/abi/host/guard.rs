@@ -86,3 +86,22 @@ fn open(value: &[u8]) -> Option<(u64, u64)> {
     let (holder, _) = rest.split_first_chunk()?;
     (*layout == LAYOUT).then_some((u64::from_le_bytes(*epoch), u64::from_le_bytes(*holder)))
 }
+
+#[test]
+fn a_second_holder_of_an_epoch_and_an_epoch_that_falls_are_noticed() {
+    let value = |epoch: u64, holder: u64| [&[LAYOUT][..], &epoch.to_le_bytes(), &holder.to_le_bytes(), b"x"].concat();
+    let mut guard = Guard::default();
+    let key = "cert-expiry-monitor/suspect";
+    assert_eq!(guard.check(0, "a", LEASE, &value(1, 7)), Ok(()));
+    assert_eq!(guard.check(1, "b", LEASE, &value(1, 8)), Ok(()), "another vm_id");
+    assert!(guard.check(1, "a", key, &value(1, 8)).is_err(), "another holder");
+    assert!(guard.check(1, "a", key, &value(1, 7)).is_err(), "another VM under the same name");
+    assert_eq!(guard.check(1, "a", key, &value(2, 8)), Ok(()));
+    assert!(guard.check(0, "a", key, &value(1, 7)).is_err(), "the epoch has passed");
+    assert_eq!(guard.check(0, "a", ROSTER, b"anything"), Ok(()));
+    assert!(guard.check(0, "a", key, b"anything").is_err(), "nobody's");
+    assert!(guard.check(0, "a", "elsewhere", &value(3, 7)).is_err(), "not its key");
+    guard.planted("a", LEASE);
+    assert_eq!(guard.check(0, "a", key, &value(1, 7)), Ok(()), "the test began anew");
+    assert_eq!(guard.writes(1).get(key), Some(&3));
+}
