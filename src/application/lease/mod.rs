@@ -4,7 +4,7 @@
 //! waiting ─ claim ─► claimed ─ a tick later still there ─► holding ─ a better instance, a newer document ─► waiting
 //! ```
 //!
-//! The [`Lease`] says who it is; its holder renews it every second. The [`Roster`](roster::Roster) says which document
+//! The [`Lease`] says who it is; its holder renews it every second. The roster says which document
 //! rules and who would do better. A [`Candidate`] is an instance that stands for the lease.
 
 mod candidate;
