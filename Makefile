@@ -60,6 +60,10 @@ test-native: ## Unit tests and scenarios in simulated time: seconds
 test-abi: $(WASM) ## The built plugin on a fake host: faults, host calls, instructions
 	cargo test --locked --quiet --test abi
 
+.PHONY: flood
+flood: $(WASM) ## A hundred thousand clients on the fake host: minutes
+	cargo test --locked --quiet --test abi -- --ignored --nocapture
+
 .PHONY: test-e2e
 test-e2e: $(WASM) $(TRAP) $(VENV_READY) ## The built plugin on real Envoy, with real receivers
 	@start=$$(date +%s); \

@@ -4,7 +4,6 @@
 //! `cert-cooldown:event:<cert_id>…` ([`Record::notices`]).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::shards::range_of;
 use crate::domain::ledger::Notice;
@@ -49,14 +48,6 @@ impl Ledger {
         self.records.range(first..=last)
     }
 
-    /// Drops the records of a shard that `keep` does not keep.
-    pub(super) fn prune(&mut self, shard: u16, keep: impl Fn(&CertId, &Record) -> bool) {
-        let outdated: Vec<_> = self.shard(shard).filter(|(id, record)| !keep(id, record)).map(|(id, _)| *id).collect();
-        for id in outdated {
-            self.records.remove(&id);
-        }
-    }
-
     /// Drops a record.
     pub(super) fn forget(&mut self, id: &CertId) {
         self.records.remove(id);
@@ -78,30 +69,5 @@ impl Record {
     pub fn latest(&self) -> Option<UnixTime> {
         let times = self.checked_at.into_iter().chain(self.notices.values().map(|notice| notice.at));
         times.chain(self.told.values().copied()).max()
-    }
-
-    /// Whether the record still holds anything back at `now`: nothing does that is older than `longest`.
-    pub fn matters(&self, now: UnixTime, longest: Duration) -> bool {
-        self.latest().is_some_and(|at| at.after(longest) > now)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::Role;
-
-    #[test]
-    fn a_record_that_holds_nothing_back_any_more_is_dropped() {
-        let (mut ledger, id) = (Ledger::default(), CertId::of_der(b"der"));
-        let usage = Usage::new(Role::Client, Some("orders".into()));
-        let record = ledger.change(&id);
-        record.checked_at = Some(UnixTime::from_secs(7));
-        record.told.insert((usage, EventKind::CertificateExpired, "ops".into()), UnixTime::from_secs(9));
-        let (now, shard) = (UnixTime::from_secs(19), super::super::shards::shard_of(&id));
-        ledger.prune(shard, |_, record| record.matters(now, Duration::from_secs(11)));
-        assert!(ledger.get(&id).is_some());
-        ledger.prune(shard, |_, record| record.matters(now, Duration::from_secs(10)));
-        assert_eq!(ledger.get(&id), None);
     }
 }

@@ -159,13 +159,11 @@ impl SharedData for HostSharedData {
     }
 
     fn write(&self, key: &str, value: &[u8], read: Option<Version>) -> Written {
-        match (set_shared_data(key, value, read.map_or(ABSENT, |version| version.0)), read) {
-            (OK, _) => Written::Done,
-            // A host that creates nothing but with zero.
-            (CAS_MISMATCH, None) if self.read(key).is_none() && set_shared_data(key, value, OVERWRITE) == OK => {
-                Written::Done
-            }
-            (CAS_MISMATCH, _) => Written::Overtaken,
+        let cas = read.map_or(ABSENT, |version| version.0);
+        // SAFETY: the host reads `key` and `value` within this call.
+        match unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) } {
+            OK => Written::Done,
+            CAS_MISMATCH => Written::Overtaken,
             _ => Written::Refused,
         }
     }
@@ -175,14 +173,6 @@ impl SharedData for HostSharedData {
 /// the number of one that somebody else has created in the meantime, which counts from 1: create if absent, although
 /// the ABI does not offer that by name.
 const ABSENT: u32 = u32::MAX;
-/// The number that replaces whatever is there.
-const OVERWRITE: u32 = 0;
-
-fn set_shared_data(key: &str, value: &[u8], cas: u32) -> u32 {
-    // SAFETY: the host reads `key` and `value` within this call.
-    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) }
-}
-
 /// Makes the current root context the owner of a queue of its `vm_id`, whoever was before.
 pub(super) fn register_queue(name: &str) -> Option<Queue> {
     let mut queue = 0;

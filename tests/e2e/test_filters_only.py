@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from e2e.contract import wait_for_checks
-from e2e.monitors import holders, leases, wait_for_holder
+from e2e.monitors import failovers, holders, leases, wait_for_holder
 from lab.scene import Scene
 
 
@@ -36,4 +36,6 @@ def test_the_same_events_as_with_a_monitor_of_its_own_each_once(scene: Scene, wo
         ("client", "Test Client", "billing-api"): 1,
     }
     assert holders(envoy) == ["auto"]
-    assert len(leases(envoy)) == 1
+    # A worker that was first makes way, once, for the instance that no request passes through.
+    assert len(leases(envoy)) <= 2
+    assert failovers(envoy) == 0

@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use self::flood::Flood;
 use self::observed::Batch;
-use self::turn::{Turn, WORK, storing};
+use self::turn::{Turn, WORK, pruning, storing};
 use super::effect::{Answer, CallId, Effect};
 use super::inventory::Inventory;
-use super::ledger::{Ledger, Record};
+use super::ledger::Ledger;
 use super::metric::Dropped;
 use super::outbox::Outbox;
 use super::quarantine::Quarantine;
@@ -29,7 +29,7 @@ use super::shards::{Changes, SHARDS};
 use super::snapshot::{self, Snapshot};
 use crate::config::Config;
 use crate::domain::time::HOUR;
-use crate::domain::{CertId, UnixTime, backoff};
+use crate::domain::{UnixTime, backoff};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -231,20 +231,31 @@ impl Monitor {
         let Config { expiry, handlers, .. } = &*self.config;
         let cooldowns = handlers.iter().map(|handler| handler.cooldown);
         let longest = cooldowns.chain([expiry.check_cooldown, expiry.period()]).max().unwrap_or(HOUR);
-        let (inventory, now) = (&self.inventory, turn.now);
-        let is_watched = |id: &CertId| inventory.contains(id);
-        let matters = |record: &Record| record.matters(now, longest.saturating_mul(2));
-        self.ledger.prune(shard, |id, record| is_watched(id) || matters(record));
-        let spare = (expiry.max_certificates / usize::from(SHARDS)).saturating_add(SPARE_RECORDS);
-        let unwatched = || self.ledger.shard(shard).filter(|(id, _)| !is_watched(id));
-        let excess = unwatched().count().saturating_sub(spare);
-        turn.spend(u32::try_from(excess).unwrap_or(u32::MAX));
-        for _ in 0..excess {
-            let records = self.ledger.shard(shard).filter(|(id, _)| !is_watched(id));
-            if let Some(oldest) = records.min_by_key(|(_, record)| record.latest()).map(|(id, _)| *id) {
-                self.ledger.forget(&oldest);
+        let (mut outdated, mut unwatched) = (Vec::new(), Vec::new());
+        let mut looked_at = 0_usize;
+        for (id, record) in self.ledger.shard(shard) {
+            looked_at = looked_at.saturating_add(1);
+            if self.inventory.contains(id) {
+                continue;
+            }
+            match record.latest() {
+                Some(latest) if latest.after(longest.saturating_mul(2)) > turn.now => unwatched.push((latest, *id)),
+                _ => outdated.push(*id),
             }
         }
+        let spare = (expiry.max_certificates / usize::from(SHARDS)).saturating_add(SPARE_RECORDS);
+        let excess = unwatched.len().saturating_sub(spare);
+        for _ in 0..excess {
+            let oldest = unwatched.iter().copied().enumerate().min_by_key(|(_, record)| *record);
+            if let Some((index, (_, id))) = oldest {
+                unwatched.swap_remove(index);
+                outdated.push(id);
+            }
+        }
+        for id in outdated {
+            self.ledger.forget(&id);
+        }
+        turn.spend(pruning(looked_at.saturating_add(excess)));
         if excess > 0 {
             self.reach(Dropped::LedgerFull, excess.try_into().unwrap_or(u64::MAX), turn);
         }

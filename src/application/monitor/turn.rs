@@ -24,8 +24,13 @@ pub(super) fn storing(bytes: usize) -> u32 {
     by_size(bytes, 60).saturating_add(8)
 }
 
-fn by_size(bytes: usize, bytes_per_unit: usize) -> u32 {
-    u32::try_from(bytes / bytes_per_unit).unwrap_or(u32::MAX)
+/// What looking for that many records to forget costs.
+pub(super) fn pruning(records: usize) -> u32 {
+    by_size(records, 4)
+}
+
+fn by_size(size: usize, per_unit: usize) -> u32 {
+    u32::try_from(size / per_unit).unwrap_or(u32::MAX)
 }
 
 /// See the module's text.
