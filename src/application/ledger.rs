@@ -48,6 +48,12 @@ impl Ledger {
         self.records.range(first..=last)
     }
 
+    /// The records of a shard, to be changed.
+    pub(super) fn shard_mut(&mut self, shard: u16) -> impl Iterator<Item = (&CertId, &mut Record)> {
+        let (first, last) = range_of(shard);
+        self.records.range_mut(first..=last)
+    }
+
     /// Drops a record.
     pub(super) fn forget(&mut self, id: &CertId) {
         self.records.remove(id);
@@ -65,6 +71,16 @@ impl Ledger {
 }
 
 impl Record {
+    /// Forgets usages that `is_watched` does not know, if there are more than `most`.
+    pub(super) fn keep_within(&mut self, most: usize, is_watched: impl Fn(&Usage) -> bool) {
+        if self.notices.len() > most {
+            self.notices.retain(|usage, _| is_watched(usage));
+        }
+        if self.told.len() > most {
+            self.told.retain(|(usage, _, _), _| is_watched(usage));
+        }
+    }
+
     /// When something about the certificate was last done; `None` if nothing ever was.
     pub fn latest(&self) -> Option<UnixTime> {
         let times = self.checked_at.into_iter().chain(self.notices.values().map(|notice| notice.at));

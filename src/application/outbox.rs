@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::effect::CallId;
 use super::shards::shard_of;
-use crate::domain::{CertId, Event, UnixTime};
+use crate::domain::{CertId, Event, UnixTime, Usage};
 
 /// Entries that may wait for one webhook.
 const MOST_WAITING: usize = 1_000;
+/// Certificates that are remembered because their events found no room. What is owed about others is found by rounds.
+const MOST_REFUSED: usize = 20_000;
 /// Requests to one webhook that may wait for their answers at the same time.
 const MOST_IN_FLIGHT: usize = 4;
 
@@ -26,6 +28,12 @@ pub struct Entry {
     pub failures: u32,
     /// The time of the notice that the event belongs to: tells whether the ledger has moved on since.
     pub noticed_at: UnixTime,
+}
+
+impl Entry {
+    fn is_about_same(&self, other: &Self) -> bool {
+        self.event.certificate.id == other.event.certificate.id && self.event.usage == other.event.usage
+    }
 }
 
 /// All entries. A webhook that does not answer, or fails at once and has many waiting, delays no other one.
@@ -65,11 +73,31 @@ impl Outbox {
         self.len_of(handler) < MOST_WAITING
     }
 
-    /// Adds an entry that is to be sent at `due`. One that comes back has had its room all along.
+    /// Adds an entry that is to be sent at `due`, in place of an earlier one about the same. One that comes back after a
+    /// failure has had its room all along.
     pub fn push(&mut self, entry: Entry, due: UnixTime) {
         self.last = self.last.wrapping_add(1);
         let number = self.last;
-        self.lane(entry.handler).waiting.insert((due, number), entry);
+        let waiting = &mut self.lane(entry.handler).waiting;
+        let earlier = waiting.iter().find(|(_, known)| known.is_about_same(&entry)).map(|(key, _)| *key);
+        earlier.map(|key| waiting.remove(&key));
+        waiting.insert((due, number), entry);
+    }
+
+    /// Whether a newer event about the same certificate and usage is on its way to the same webhook.
+    pub fn has_newer(&self, entry: &Entry) -> bool {
+        let is_newer = |known: &Entry| known.is_about_same(entry) && known.noticed_at > entry.noticed_at;
+        self.lanes.get(entry.handler).is_some_and(|lane| {
+            lane.waiting.values().chain(lane.in_flight.iter().map(|(_, entry)| entry)).any(is_newer)
+        })
+    }
+
+    /// Whether an event about this certificate and usage is on its way to a webhook.
+    pub fn contains(&self, handler: usize, id: &CertId, usage: &Usage) -> bool {
+        let is_about = |known: &Entry| known.event.certificate.id == *id && known.event.usage == *usage;
+        self.lanes.get(handler).is_some_and(|lane| {
+            lane.waiting.values().chain(lane.in_flight.iter().map(|(_, entry)| entry)).any(is_about)
+        })
     }
 
     /// Remembers a certificate whose event found no room; whether it is the first one since there was room.
@@ -77,6 +105,9 @@ impl Outbox {
         let refused = &mut self.lane(handler).refused;
         let is_first = refused.is_empty();
         refused.insert(id);
+        if refused.len() > MOST_REFUSED {
+            refused.pop_first();
+        }
         is_first
     }
 

@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 /// What all keys begin with.
 pub const PREFIX: &str = "cert-expiry-monitor/";
 
-/// The layout of all values. One of another layout is set aside, not trusted.
-const LAYOUT: u8 = 2;
-/// Layout, epoch, holder.
+/// The layout of what stands behind the header. Raised by a release that changes it; one of another layout is set aside,
+/// not trusted.
+pub(super) const LAYOUT: u8 = 2;
+/// Layout, epoch, holder: the same in all releases from this one on, so that they can tell who came later.
 const HEADER: usize = 1 + 8 + 8;
 
 /// The number of one version of a value, for compare-and-swap.
@@ -61,7 +62,7 @@ pub(super) const fn is_credible(epoch: u64, latest: u64) -> bool {
 }
 
 /// A value together with the holder who wrote it.
-pub fn seal(tenure: Tenure, contents: &[u8]) -> Vec<u8> {
+pub(super) fn seal(tenure: Tenure, contents: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(contents.len().saturating_add(HEADER));
     value.push(LAYOUT);
     value.extend(tenure.epoch.to_le_bytes());
@@ -70,13 +71,23 @@ pub fn seal(tenure: Tenure, contents: &[u8]) -> Vec<u8> {
     value
 }
 
-/// Who wrote a value, and what; `None` if it is not of this layout.
-pub fn open(value: &[u8]) -> Option<(Tenure, &[u8])> {
-    let (layout, rest) = value.split_first()?;
-    let (epoch, rest) = rest.split_first_chunk()?;
-    let (holder, contents) = rest.split_first_chunk()?;
-    let tenure = Tenure { epoch: u64::from_le_bytes(*epoch), holder: u64::from_le_bytes(*holder) };
-    (*layout == LAYOUT).then_some((tenure, contents))
+/// A value together with what its header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sealed<'a> {
+    pub(super) layout: u8,
+    pub(super) writer: Tenure,
+    pub(super) contents: &'a [u8],
+}
+
+impl<'a> Sealed<'a> {
+    /// Reads the header; `None` if there is none.
+    pub(super) fn open(value: &'a [u8]) -> Option<Self> {
+        let (layout, rest) = value.split_first()?;
+        let (epoch, rest) = rest.split_first_chunk()?;
+        let (holder, contents) = rest.split_first_chunk()?;
+        let writer = Tenure { epoch: u64::from_le_bytes(*epoch), holder: u64::from_le_bytes(*holder) };
+        Some(Self { layout: *layout, writer, contents })
+    }
 }
 
 /// Contents in their stored form. Empty if they cannot be written, which only a lack of memory brings about.
@@ -157,9 +168,13 @@ pub(super) mod tests {
 
     #[test]
     fn a_value_says_who_wrote_it() {
-        let tenure = Tenure { epoch: 7, holder: u64::MAX };
-        assert_eq!(open(&seal(tenure, b"contents")), Some((tenure, b"contents".as_slice())));
-        assert_eq!(open(&seal(tenure, b"")), Some((tenure, b"".as_slice())));
+        let writer = Tenure { epoch: 7, holder: u64::MAX };
+        for contents in [b"contents".as_slice(), b""] {
+            assert_eq!(Sealed::open(&seal(writer, contents)), Some(Sealed { layout: LAYOUT, writer, contents }));
+        }
+        for length in 0..HEADER {
+            assert_eq!(Sealed::open(&seal(writer, b"")[..length]), None, "the first {length} bytes");
+        }
     }
 
     #[test]
@@ -168,17 +183,6 @@ pub(super) mod tests {
         assert!(is_later(0, u64::MAX) && !is_later(u64::MAX, 0));
         assert!(is_credible(8, 7) && is_credible(1, 1_000) && is_credible(5, u64::MAX));
         assert!(!is_credible(1 << 40, 7) && !is_credible(u64::MAX / 3, 0));
-    }
-
-    #[test]
-    fn what_is_of_another_layout_is_nothing() {
-        let mut value = seal(Tenure { epoch: 7, holder: 1 }, b"");
-        for length in 0..value.len() {
-            assert_eq!(open(&value[..length]), None, "the first {length} bytes");
-        }
-        value[0] += 1;
-        assert_eq!(open(&value), None);
-        assert_eq!(open(b"another plugin's text, long enough"), None);
     }
 
     #[test]

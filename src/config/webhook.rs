@@ -99,7 +99,17 @@ impl Method {
 impl Handler {
     /// Whether it is active and wants `event`.
     pub fn wants(&self, event: &Event) -> bool {
-        self.is_active() && self.events.contains(&event.kind) && self.roles.contains(&event.usage.role())
+        self.is_active() && self.is_meant_for(event)
+    }
+
+    /// Whether it wants `event`, and only a missing variable keeps it from being told. Another instance may have that
+    /// variable.
+    pub fn misses(&self, event: &Event) -> bool {
+        self.enabled && self.missing_variable && self.is_meant_for(event)
+    }
+
+    fn is_meant_for(&self, event: &Event) -> bool {
+        self.events.contains(&event.kind) && self.roles.contains(&event.usage.role())
     }
 
     /// Whether it is told anything at all.

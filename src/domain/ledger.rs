@@ -62,7 +62,7 @@ pub fn decide<'a>(assessment: &Assessment<'a>, last: Option<&Notice>, period: Du
     if now >= last.at.after(period) {
         return Verdict::Notify(crossing, Because::CooldownOver);
     }
-    if !last.owed.is_empty() && crossing.rule.remaining() == last.remaining {
+    if !last.owed.is_empty() {
         return Verdict::Retry(crossing);
     }
     Verdict::Quiet(Because::CooldownActive)

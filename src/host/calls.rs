@@ -72,8 +72,12 @@ pub(super) enum MetricKind {
 /// Runs `call` with room for a byte string that the host allocates through `proxy_on_memory_allocate`.
 fn bytes(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
     let (mut data, mut size) = (std::ptr::null_mut::<u8>(), 0_usize);
-    if call(&raw mut data, &raw mut size) != OK || data.is_null() {
+    if call(&raw mut data, &raw mut size) != OK {
         return None;
+    }
+    // Nothing needs no memory.
+    if data.is_null() {
+        return Some(Vec::new());
     }
     // SAFETY: the host got this memory from `proxy_on_memory_allocate`, which makes a `Vec<u8>` of exactly this capacity
     // and forgets it, and wrote all of it.
@@ -213,12 +217,10 @@ pub(super) fn dequeue(queue: Queue) -> Taken {
         status = unsafe { proxy_dequeue_shared_queue(queue.0, data, size) };
         status
     });
-    match (item, status) {
-        (Some(item), _) => Taken::Item(item),
-        // An empty item needs no memory.
-        (None, OK) => Taken::Item(Vec::new()),
-        (None, NOT_FOUND) => Taken::QueueIsGone,
-        (None, _) => Taken::Nothing,
+    match item {
+        Some(item) => Taken::Item(item),
+        None if status == NOT_FOUND => Taken::QueueIsGone,
+        None => Taken::Nothing,
     }
 }
 

@@ -91,7 +91,7 @@ impl Service {
             Standing::Claimed => {}
             Standing::Holding => {
                 if self.office.is_none() {
-                    self.take_office();
+                    self.take_office(now);
                 }
                 self.work(now);
             }
@@ -99,8 +99,8 @@ impl Service {
         self.adjust_period(now);
     }
 
-    fn take_office(&mut self) {
-        let monitor = Monitor::new(Rc::clone(&self.config), self.missing.clone(), self.configured);
+    fn take_office(&mut self, now: UnixTime) {
+        let monitor = Monitor::new(Rc::clone(&self.config), self.missing.clone(), self.configured, now);
         let (queue, unread, calls) = (None, Monitor::stored_keys().collect(), Vec::new());
         self.office = Some(Office { monitor, queue, unread, calls, leaving: None });
         self.metrics.forget_values();

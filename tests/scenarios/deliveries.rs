@@ -148,3 +148,38 @@ fn a_webhook_with_another_url_gets_what_waits_at_once() {
     let clusters: Vec<_> = world.received().into_iter().map(|received| received.cluster).collect();
     assert_eq!(clusters, ["dead"], "and the other one got it already");
 }
+
+#[test]
+fn a_webhooks_own_cooldown_does_not_swallow_what_was_never_delivered() {
+    for outage in [2 * HOUR, 26 * HOUR] {
+        let mut slow = webhook("slow");
+        slow["cooldown_seconds"] = json!(7 * DAY);
+        let start = -20 * DAY;
+        let document = json!({
+            "certificates": [{ "role": "server", "pem": pem("localhost") }],
+            "certificate_expiry_monitor": { "event_cooldown_seconds": HOUR, "check_cooldown_seconds": 0 },
+            "webhooks": [slow],
+        });
+        let mut world = World::starting(start, document);
+        world.answers.insert("slow".into(), Some(Answer::Status(500)));
+        world.run_until(start + outage);
+        world.received();
+        world.answers.clear();
+        world.run_until(start + 6 * DAY);
+        assert_eq!(world.received().len(), 1, "after {outage} s");
+    }
+}
+
+#[test]
+fn whoever_wants_only_the_first_of_two_events_gets_it_late_rather_than_never() {
+    let mut soon = webhook("soon");
+    soon["events"] = json!(["CertificateExpiringSoon"]);
+    let document = json!({ "certificates": [{ "role": "server", "pem": pem("localhost") }], "webhooks": [soon] });
+    let mut world = World::starting(-HOUR, document);
+    world.answers.insert("soon".into(), Some(Answer::Status(500)));
+    world.run_until(10 * MINUTE);
+    world.received();
+    world.answers.clear();
+    world.run_until(3 * DAY);
+    assert_eq!(world.received().len(), 1);
+}

@@ -2,9 +2,9 @@
 
 use cert_expiry_monitor::application::effect::Answer;
 use cert_expiry_monitor::domain::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{DAY, MINUTE, World, log_lines, pem, webhook};
+use crate::world::{DAY, HOUR, MINUTE, World, at, log_lines, pem, webhook};
 
 #[test]
 fn a_successor_watches_the_peers_of_its_predecessor() {
@@ -80,4 +80,112 @@ fn what_is_not_of_this_release_is_set_aside_with_one_line() {
     assert_eq!(lines, 1);
     assert_eq!(world.metric("dropped_total;.;reason=.=unknown_blob"), values);
     assert_eq!(world.received().len(), 1, "nothing is known of before, so it is told again");
+}
+
+#[test]
+fn a_successor_that_has_stood_by_for_days_repeats_nothing_inside_its_cooldown() {
+    for section in [
+        json!({ "check_interval_seconds": 0 }),
+        json!({ "event_cooldown_seconds": 900 }),
+        json!({ "check_interval_seconds": 7 * DAY }),
+    ] {
+        let start = -20 * DAY;
+        let mut world = World::starting(start, json!({ "certificate_expiry_monitor": section }));
+        world.run_until(start + 3 * DAY + 40 * MINUTE);
+        world.observe(Role::Client, None, "client");
+        world.run_until(start + 3 * DAY + 50 * MINUTE);
+        assert_eq!(world.received().len(), 1, "{section}");
+        world.restart_configured(at(start));
+        world.run_until(start + 3 * DAY + 52 * MINUTE);
+        assert_eq!(world.received(), [], "{section}");
+    }
+}
+
+#[test]
+fn a_successor_that_was_configured_before_the_clock_was_set_back_meets_every_crossing() {
+    let document = json!({
+        "certificates": [{ "role": "server", "pem": pem("localhost") }],
+        "certificate_expiry_monitor": { "check_interval_seconds": 7 * DAY },
+    });
+    let mut world = World::starting(-31 * DAY, document);
+    world.run_until(-31 * DAY + HOUR);
+    world.restart_configured(at(-28 * DAY));
+    world.run_until(-30 * DAY);
+    assert_eq!(world.events(), [(-30 * DAY, "CertificateExpiringSoon".to_owned())]);
+}
+
+fn of_webhooks(webhooks: &[&str], section: &Value) -> Value {
+    json!({
+        "certificates": [{ "role": "server", "pem": pem("localhost") }],
+        "certificate_expiry_monitor": section,
+        "webhooks": webhooks.iter().map(|name| webhook(name)).collect::<Vec<_>>(),
+    })
+}
+
+#[test]
+fn what_is_owed_to_a_webhook_that_is_gone_goes_to_its_heirs() {
+    let section = json!({ "event_cooldown_seconds": 20 * DAY, "check_interval_seconds": DAY });
+    let start = -20 * DAY;
+    let mut world = World::starting(start, of_webhooks(&["old"], &section));
+    world.answers.insert("old".into(), Some(Answer::Status(500)));
+    world.run_until(start + 20 * HOUR);
+    let id = world.received()[0].id.clone();
+    world.replace(of_webhooks(&["new"], &section));
+    world.run_until(start + 21 * HOUR);
+    let received: Vec<_> = world.received().into_iter().map(|r| (r.cluster, r.id)).collect();
+    assert_eq!(received, [("new".to_owned(), id)]);
+}
+
+#[test]
+fn an_heir_makes_no_new_event_of_it() {
+    let start = -20 * DAY;
+    let mut world = World::starting(start, of_webhooks(&["alive", "old"], &json!({})));
+    world.answers.insert("old".into(), Some(Answer::Status(500)));
+    world.run_until(start + 10 * HOUR);
+    let id = world.received()[0].id.clone();
+    world.replace(of_webhooks(&["alive", "new"], &json!({})));
+    world.run_until(start + 11 * HOUR);
+    let received = world.received();
+    assert_eq!(received.iter().filter(|r| r.cluster == "new").count(), 1);
+    assert!(received.iter().all(|r| r.id == id), "{received:?}");
+    assert_eq!(world.metric("events_total;.;event=.=CertificateExpiringSoon"), 1);
+}
+
+#[test]
+fn an_instance_that_lacks_a_variable_keeps_what_is_owed_for_one_that_has_it() {
+    let with = |authorization: &str| {
+        let mut webhook = webhook("ops");
+        webhook["headers"]["authorization"] = json!(authorization);
+        json!({ "certificates": [{ "role": "server", "pem": pem("localhost") }], "webhooks": [webhook] })
+    };
+    let start = -20 * DAY;
+    let mut world = World::starting(start, with("Bearer token"));
+    world.answers.insert("ops".into(), Some(Answer::Status(500)));
+    world.run_until(start + MINUTE);
+    world.received();
+    world.answers.clear();
+    world.replace(with("Bearer ${NOT_SET_HERE}"));
+    world.observe(Role::Client, None, "client");
+    world.run_until(start + 2 * HOUR);
+    assert_eq!(world.received(), []);
+    world.replace(with("Bearer token"));
+    world.run_until(start + 3 * HOUR);
+    assert_eq!(world.received().len(), 2);
+}
+
+#[test]
+fn what_is_owed_is_told_by_whatever_rule_is_crossed_now() {
+    let of_days = |days: i64| {
+        let section = json!({ "warning_threshold_days": days, "event_cooldown_seconds": 10 * DAY });
+        of_webhooks(&["ops"], &section)
+    };
+    let start = -20 * DAY;
+    let mut world = World::starting(start, of_days(25));
+    world.answers.insert("ops".into(), Some(Answer::Status(500)));
+    world.run_until(start + 20 * HOUR);
+    world.received();
+    world.answers.clear();
+    world.replace(of_days(40));
+    world.run_until(start + 21 * HOUR);
+    assert_eq!(world.received().len(), 1);
 }

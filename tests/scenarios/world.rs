@@ -67,7 +67,7 @@ impl World {
         }
         let now = at(secs);
         Self {
-            monitor: monitor(&document, now),
+            monitor: monitor(&document, now, now),
             document,
             now,
             ticks: 0,
@@ -81,7 +81,12 @@ impl World {
 
     /// Puts a new instance in the place of the monitor, over the same shared data.
     pub fn restart(&mut self) {
-        self.monitor = monitor(&self.document, self.now);
+        self.restart_configured(self.now);
+    }
+
+    /// The same with an instance that was configured at another time, and stood by since.
+    pub fn restart_configured(&mut self, configured: UnixTime) {
+        self.monitor = monitor(&self.document, configured, self.now);
         for key in Monitor::stored_keys() {
             if let Some(contents) = self.shared_data.get(&key).cloned() {
                 self.input(Input::Restored { key, contents });
@@ -186,10 +191,10 @@ pub fn webhook(cluster: &str) -> Value {
     json!({ "name": cluster, "cluster": cluster, "url": "https://hooks.example.com/x", "headers": { "x-id": "{{ id }}" } })
 }
 
-fn monitor(document: &Value, now: UnixTime) -> Monitor {
+fn monitor(document: &Value, configured: UnixTime, now: UnixTime) -> Monitor {
     let mut config = Config::load(document.to_string().as_bytes()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let missing = config.resolve(&|_| None).unwrap();
-    Monitor::new(Rc::new(config), missing, now)
+    Monitor::new(Rc::new(config), missing, configured, now)
 }
 
 fn received(now: UnixTime, call: &Call) -> Received {

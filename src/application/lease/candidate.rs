@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use super::roster::{Rank, Roster, Wish};
+use super::roster::{MOST_PAST, Rank, Roster, Wish};
 use super::{Kind, LEASE, Lease, ROSTER, SILENT, Terms, Watch};
-use crate::application::shared_data::{SharedData, Tenure, Version, Written, is_credible, is_later, open, seal};
+use crate::application::shared_data::{
+    LAYOUT, Sealed, SharedData, Tenure, Version, Written, is_credible, is_later, seal,
+};
 use crate::config::DocumentHash;
 use crate::domain::UnixTime;
 
 /// The time between two renewals of the lease.
-const RENEWAL: Duration = Duration::from_secs(1);
+/// A little less than the time between ticks, which may come early.
+const RENEWAL: Duration = Duration::from_millis(900);
 /// Ticks that an instance whose document is past waits for one of the current document: rather an old configuration than
 /// silence, but only then.
 const PATIENCE_OF_THE_PAST: u32 = 10;
@@ -70,14 +73,11 @@ pub enum Heritage<'a> {
     Superseded,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Claimed,
-    Holding,
-}
-
 /// See the module's text.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "four things that are so or not, and have nothing to do with each other"
+)]
 #[derive(Debug)]
 pub struct Candidate {
     id: u64,
@@ -87,7 +87,7 @@ pub struct Candidate {
     pub has_streams: bool,
     /// Whether the queue holds more than it can take in at once.
     pub is_behind: bool,
-    state: State,
+    standing: Standing,
     /// Of the last claim.
     tenure: Tenure,
     /// The latest epoch that was ever seen.
@@ -101,6 +101,8 @@ pub struct Candidate {
     silent: Option<Terms>,
     /// The last holder that was seen.
     predecessor: Option<Terms>,
+    /// Whether its document ruled at some time.
+    has_ruled: bool,
     /// Whether something that is no lease was found in its place: one line says so.
     has_set_aside: bool,
 }
@@ -114,7 +116,7 @@ impl Candidate {
             document,
             has_streams: false,
             is_behind: false,
-            state: State::Waiting,
+            standing: Standing::Waiting,
             tenure: Tenure { epoch: 0, holder: id },
             latest: 0,
             beat: 0,
@@ -124,6 +126,7 @@ impl Candidate {
             wanted: None,
             silent: None,
             predecessor: None,
+            has_ruled: false,
             has_set_aside: false,
         }
     }
@@ -135,7 +138,7 @@ impl Candidate {
 
     /// Whether it has claimed the lease and not looked again yet.
     pub const fn has_claimed(&self) -> bool {
-        matches!(self.state, State::Claimed)
+        matches!(self.standing, Standing::Claimed)
     }
 
     /// Whether the holder before fell silent.
@@ -163,35 +166,31 @@ impl Candidate {
             self.note(tenure);
         }
         let is_mine = lease.is_some_and(|lease| lease.tenure == self.tenure && !lease.terms.is_vacant);
-        match self.state {
-            State::Waiting => self.stand(lease, version, shared),
+        match self.standing {
+            Standing::Waiting => self.stand(lease, version, shared),
             // Something that is no lease has overwritten it, while nobody else has claimed it.
-            State::Holding if lease.is_none() => self.renew(version, shared, now),
-            State::Claimed | State::Holding if !is_mine => self.lose(),
-            State::Claimed => {
-                self.state = State::Holding;
+            Standing::Holding if lease.is_none() => self.renew(version, shared, now),
+            Standing::Claimed | Standing::Holding if !is_mine => self.lose(),
+            Standing::Claimed => {
+                self.standing = Standing::Holding;
                 let Terms { kind, document, .. } = self.terms(false);
                 info!("Holding the lease kind={} epoch={} hash={document}", kind.as_str(), self.tenure.epoch);
                 self.renew(version, shared, now);
             }
-            State::Holding => {
+            Standing::Holding => {
                 // One from the future was renewed before the clock was set back.
                 if now.since(self.renewed).is_none_or(|age| age >= RENEWAL) {
                     self.renew(version, shared, now);
                 }
             }
         }
-        match self.state {
-            State::Waiting => Standing::Waiting,
-            State::Claimed => Standing::Claimed,
-            State::Holding => Standing::Holding,
-        }
+        self.standing
     }
 
     /// Gives the lease back, so that the next holder need not wait.
     pub fn release(&mut self, shared: &impl SharedData, because: Because) {
         let (lease, version) = self.read_lease(shared);
-        if self.state != State::Waiting && lease.is_some_and(|lease| lease.tenure == self.tenure) {
+        if self.standing != Standing::Waiting && lease.is_some_and(|lease| lease.tenure == self.tenure) {
             let (kind, epoch) = (self.kind.as_str(), self.tenure.epoch);
             info!("Releasing the lease kind={kind} epoch={epoch} because={}", because.as_str());
             let vacant = Lease { tenure: self.tenure, terms: self.terms(true) };
@@ -205,7 +204,7 @@ impl Candidate {
         let value = seal(self.tenure, contents);
         // Only another holder writes these keys: whoever is overtaken twice is none any more.
         for _ in 0..2 {
-            if self.state != State::Holding {
+            if self.standing != Standing::Holding {
                 break;
             }
             let (there, version) =
@@ -225,11 +224,14 @@ impl Candidate {
 
     /// What a holder before has left. If it comes after this instance, then that one holds the lease no more.
     pub fn inherit<'a>(&mut self, value: &'a [u8]) -> Heritage<'a> {
-        let credible = open(value).filter(|(writer, _)| is_credible(writer.epoch, self.latest));
-        let Some((writer, contents)) = credible else { return Heritage::Nothing };
+        // An earlier release may have had another header.
+        let is_credible =
+            |sealed: &Sealed<'_>| sealed.layout >= LAYOUT && is_credible(sealed.writer.epoch, self.latest);
+        let credible = Sealed::open(value).filter(is_credible);
+        let Some(Sealed { layout, writer, contents }) = credible else { return Heritage::Nothing };
         self.note(writer);
         if is_later(self.tenure.epoch, writer.epoch) || writer == self.tenure {
-            return Heritage::Contents(contents);
+            return if layout == LAYOUT { Heritage::Contents(contents) } else { Heritage::Nothing };
         }
         self.lose();
         Heritage::Superseded
@@ -247,16 +249,20 @@ impl Candidate {
         if lease.is_none_or(|lease| lease.tenure != self.tenure) {
             self.lose();
         }
-        self.state == State::Holding
+        self.standing == Standing::Holding
     }
 
     fn read_lease(&self, shared: &impl SharedData) -> (Option<Lease>, Option<Version>) {
-        let (lease, version) = read(shared, LEASE, Lease::decode);
-        (lease.filter(|lease| is_credible(lease.tenure.epoch, self.latest)), version)
+        let is_credible = |lease: &Lease| is_credible(lease.tenure.epoch, self.latest);
+        // A later release has come after whoever was there before.
+        let of_later_release =
+            |value: &[u8]| Lease::of_later_release(value).filter(|lease| !is_later(self.latest, lease.tenure.epoch));
+        let decode = |value: &[u8]| Lease::decode(value).or_else(|| of_later_release(value)).filter(is_credible);
+        read(shared, LEASE, decode)
     }
 
     fn lose(&mut self) {
-        self.state = State::Waiting;
+        self.standing = Standing::Waiting;
         self.wanted = None;
         self.lease = Watch::new();
     }
@@ -300,6 +306,7 @@ impl Candidate {
         };
         let still = self.current.see(roster.beat);
         if roster.current == self.document {
+            self.has_ruled = true;
             // Somebody else may have seen to it since the last tick.
             if still > 0 {
                 roster.beat = roster.beat.wrapping_add(1);
@@ -310,7 +317,9 @@ impl Candidate {
             return roster;
         }
         let is_current_gone = |behind| still >= PATIENCE_OF_THE_PAST.saturating_add(behind);
-        let may_announce = match roster.behind(self.document) {
+        // It may be too long ago for the roster.
+        let behind = roster.behind(self.document).or_else(|| self.has_ruled.then_some(MOST_PAST));
+        let may_announce = match behind {
             // The service's document is as old as the process: one that a listener has announced is newer.
             None if self.kind == Kind::Monitor => is_current_gone(0),
             None => true,
@@ -339,10 +348,11 @@ impl Candidate {
         self.predecessor = lease.map(|lease| lease.terms).or(self.predecessor);
         let is_wanted = roster.wish.is_some_and(|wish| wish.candidate == self.id);
         let patience = match holder {
+            None if is_wanted => 0,
             _ if self.document != roster.current => PATIENCE_OF_THE_PAST,
             // The standby first, so that the lease need not change hands twice.
             Some(_) => SILENT.saturating_add(u32::from(self.kind == Kind::Auto)),
-            None if self.kind == Kind::Monitor || is_wanted => 0,
+            None if self.kind == Kind::Monitor => 0,
             // A better one may be about to tick for the first time.
             None => 1,
         };
@@ -366,7 +376,7 @@ impl Candidate {
         if shared.write(LEASE, &lease.encode(), version) != Written::Done {
             return;
         }
-        self.state = State::Claimed;
+        self.standing = Standing::Claimed;
         self.silent = silent;
         self.wanted = None;
         if let Some(before) = silent {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use candidate::{Because, Candidate, Heritage, Standing, Store};
 
-use super::shared_data::{Tenure, decode, encode, open, seal};
+use super::shared_data::{LAYOUT, Sealed, Tenure, decode, encode, seal};
 use crate::config::{DocumentHash, Mode};
 
 /// The key of the lease in shared data.
@@ -89,8 +89,25 @@ pub struct Terms {
 impl Lease {
     /// The lease that a value in shared data holds; `None` if it is none.
     pub fn decode(value: &[u8]) -> Option<Self> {
-        let (tenure, contents) = open(value)?;
-        Some(Self { tenure, terms: decode(contents)? })
+        let Sealed { layout, writer, contents } = Sealed::open(value)?;
+        let terms = decode(contents).filter(|_| layout == LAYOUT)?;
+        Some(Self { tenure: writer, terms })
+    }
+
+    /// What can be known of the lease of a later release: who holds it, and that it changes. It is left alone while it
+    /// does: that release knows more.
+    fn of_later_release(value: &[u8]) -> Option<Self> {
+        let Sealed { layout, writer, .. } = Sealed::open(value)?;
+        let beat = value.iter().fold(0_u32, |beat, byte| beat.rotate_left(5) ^ u32::from(*byte));
+        let terms = Terms {
+            kind: Kind::Monitor,
+            has_streams: false,
+            document: DocumentHash::default(),
+            beat,
+            is_vacant: false,
+            is_behind: false,
+        };
+        (layout > LAYOUT).then_some(Self { tenure: writer, terms })
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {

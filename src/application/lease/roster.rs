@@ -11,7 +11,7 @@ use crate::application::shared_data::{decode, encode};
 use crate::config::DocumentHash;
 
 /// Documents that are remembered as superseded.
-const MOST_PAST: usize = 16;
+pub(super) const MOST_PAST: u32 = 16;
 
 /// The roster as it stands in shared data. Every candidate may write it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ impl Roster {
     }
 
     pub(super) fn decode(value: &[u8]) -> Option<Self> {
-        decode(value).filter(|roster: &Self| roster.past.len() <= MOST_PAST)
+        decode(value).filter(|roster: &Self| roster.past.len() <= MOST_PAST as usize)
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -66,7 +66,7 @@ impl Roster {
     pub(super) fn announce(&mut self, document: DocumentHash) {
         self.past.retain(|past| *past != document);
         self.past.push(std::mem::replace(&mut self.current, document));
-        if self.past.len() > MOST_PAST {
+        if self.past.len() > MOST_PAST as usize {
             self.past.remove(0);
         }
         self.beat = self.beat.wrapping_add(1);

@@ -23,14 +23,26 @@ impl Monitor {
     /// Puts an event into the outbox of every handler that wants it, or of those it is owed to.
     pub(super) fn tell(&mut self, event: &Event, noticed_at: UnixTime, owed: Option<&[String]>, turn: &mut Turn) {
         let config = Rc::clone(&self.config);
-        let is_meant = |handler: &Handler| owed.is_none_or(|owed| owed.contains(&handler.name));
-        let wants = |handler: &Handler| handler.wants(event) && is_meant(handler);
-        let wanting: Vec<_> = (0..).zip(&config.handlers).filter(|(_, handler)| wants(handler)).collect();
+        let id = event.certificate.id;
+        // What is owed to a webhook that the document does not have any more goes to those that want it now.
+        let is_webhook = |name: &String| config.handlers.iter().any(|known| known.name == *name);
+        let has_heirs = owed.is_some_and(|owed| !owed.iter().all(is_webhook));
+        let inherits = |index, handler: &Handler| {
+            has_heirs && handler.webhook().is_some() && !self.outbox.contains(index, &id, &event.usage)
+        };
+        let is_meant =
+            |index, handler: &Handler| owed.is_none_or(|owed| owed.contains(&handler.name)) || inherits(index, handler);
+        let meant = || (0..).zip(&config.handlers).filter(|(index, handler)| is_meant(*index, handler));
+        let wanting: Vec<_> = meant().filter(|(_, handler)| handler.wants(event)).collect();
+        let missing: Vec<_> = meant().filter(|(_, handler)| handler.misses(event)).collect();
+        for (_, handler) in missing {
+            self.owe(&id, &event.usage, handler.name.clone());
+        }
         let total = wanting.len();
         for (number, (index, handler)) in (1..).zip(wanting) {
             let is_logged = self.flood.admits(About::Event, turn.now);
             if !handler.cooldown.is_zero() {
-                let told = &mut self.record(&event.certificate.id).told;
+                let told = &mut self.record(&id).told;
                 let key = (event.usage.clone(), event.kind, handler.name.clone());
                 let until = told.get(&key).map(|told| told.after(handler.cooldown));
                 let is_cooling = until.is_some_and(|end| noticed_at < end && end <= noticed_at.after(handler.cooldown));
@@ -51,23 +63,31 @@ impl Monitor {
                 Action::Log(prefix) if is_logged => warn!("{prefix}: {} {}", event.message(), labels(event)),
                 Action::Log(_) => {}
                 Action::Webhook(_) if self.outbox.has_room(index) => {
-                    self.changes.note(&event.certificate.id);
+                    self.changes.note(&id);
                     let entry = Entry { event: event.clone(), handler: index, failures: 0, noticed_at };
                     self.outbox.push(entry, turn.now);
                 }
-                Action::Webhook(_) => self.find_no_room(&event.certificate.id, &event.usage, index, turn),
+                Action::Webhook(_) => self.find_no_room(event, index, turn),
             }
         }
     }
 
     /// Gives the cooldown back to a webhook for which too many events wait already.
-    pub(super) fn find_no_room(&mut self, id: &CertId, usage: &Usage, handler: usize, turn: &mut Turn) {
+    pub(super) fn find_no_room(&mut self, event: &Event, handler: usize, turn: &mut Turn) {
         turn.count(Metric::dropped_total(Dropped::OutboxFull), 1);
-        let name = self.name_of(handler);
-        if self.outbox.refuse(handler, *id) {
+        let (id, name) = (event.certificate.id, self.name_of(handler));
+        if self.outbox.refuse(handler, id) {
             warn!("Too many events wait for a webhook: further ones wait until there is room webhook={name}");
         }
-        if let Some(notice) = self.record(id).notices.get_mut(usage) {
+        self.record(&id).told.remove(&(event.usage.clone(), event.kind, name.clone()));
+        self.owe(&id, &event.usage, name);
+    }
+
+    /// Notes that a handler did not get the last event about a usage of a certificate.
+    pub(super) fn owe(&mut self, id: &CertId, usage: &Usage, name: String) {
+        if let Some(notice) = self.record(id).notices.get_mut(usage)
+            && !notice.owed.contains(&name)
+        {
             notice.owed.push(name);
         }
     }
@@ -85,13 +105,6 @@ impl Monitor {
         while turn.has_work_left() {
             let changes = &self.changes;
             let Some((id, entry)) = self.outbox.take(turn.now, |id| !changes.contains(id)) else { break };
-            if !self.is_owed(&entry) {
-                // A newer event about the same is behind it.
-                turn.spend(1);
-                self.outbox.answered(id);
-                self.changes.note(&entry.event.certificate.id);
-                continue;
-            }
             turn.spend(SENDING);
             match self.webhook_of(&entry).map(|webhook| request::render(webhook, &entry.event, id)) {
                 Some(Ok(call)) => turn.effect(Effect::Call(call)),
@@ -104,12 +117,6 @@ impl Monitor {
                 None => self.finish(id, Outcome::TemplateError, None, turn),
             }
         }
-    }
-
-    fn is_owed(&self, entry: &Entry) -> bool {
-        let record = self.ledger.get(&entry.event.certificate.id);
-        let notice = record.and_then(|record| record.notices.get(&entry.event.usage));
-        notice.is_none_or(|notice| notice.at == entry.noticed_at)
     }
 
     /// Takes note of a call's end.
@@ -141,12 +148,15 @@ impl Monitor {
         // What cannot be rendered now cannot be rendered in five seconds.
         let pause = if outcome == Outcome::TemplateError { None } else { backoff::pause(attempt) };
         let cluster = self.webhook_of(&entry).map(|webhook| webhook.cluster.clone()).unwrap_or_default();
-        let next = if let Some(pause) = pause {
-            let next = turn.now.after(pause);
-            self.outbox.push(entry, next);
-            next
-        } else {
-            self.give_back(&entry, turn.now)
+        let next = match pause {
+            // The newer one is tried in its place.
+            _ if self.outbox.has_newer(&entry) => turn.now,
+            Some(pause) => {
+                let next = turn.now.after(pause);
+                self.outbox.push(entry, next);
+                next
+            }
+            None => self.give_back(&entry, turn.now),
         };
         if is_logged {
             let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
@@ -177,7 +187,10 @@ impl Monitor {
         if let Some(notice) = notice {
             notice.owed.push(name.clone());
         }
-        record.told.remove(&(event.usage.clone(), event.kind, name));
+        let key = (event.usage.clone(), event.kind, name);
+        if record.told.get(&key) == Some(&entry.noticed_at) {
+            record.told.remove(&key);
+        }
         let next_round = self.rounds.next();
         if next_round < UnixTime::NEVER {
             return next_round;

@@ -24,7 +24,7 @@ use super::ledger::Ledger;
 use super::metric::Dropped;
 use super::outbox::Outbox;
 use super::quarantine::Quarantine;
-use super::rounds::Rounds;
+use super::rounds::{FIRST_CHECK, Rounds};
 use super::shards::{Changes, SHARDS};
 use super::snapshot::{self, Snapshot};
 use crate::config::Config;
@@ -58,6 +58,11 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// watched.
 const SPARE_RECORDS: usize = 4;
 
+/// An instance that takes the lease within this time of its configuration is the monitor from the start.
+const FRESH: Duration = Duration::from_secs(3);
+/// Usages of one certificate that are remembered; of more only those that are watched.
+const MOST_NOTICES: usize = 128;
+
 /// See the module's text.
 #[derive(Debug)]
 pub struct Monitor {
@@ -90,8 +95,11 @@ pub struct Monitor {
 
 impl Monitor {
     /// A monitor for a document whose variables have been resolved; `missing` has a line for each webhook that lacks
-    /// one. The first check comes one second after `configured`.
-    pub fn new(config: Rc<Config>, missing: Vec<String>, configured: UnixTime) -> Self {
+    /// one. Whoever is the monitor from the start checks one second after it was `configured`. A successor checks at once:
+    /// its rounds must not count from a time at which another one was the monitor.
+    pub fn new(config: Rc<Config>, missing: Vec<String>, configured: UnixTime, now: UnixTime) -> Self {
+        let is_successor = now.since(configured).is_none_or(|age| age >= FRESH);
+        let configured = if is_successor { now.before(FIRST_CHECK) } else { configured };
         Self {
             rounds: Rounds::new(config.expiry.check_interval, configured),
             batch: Batch::new(config.observe.flush),
@@ -231,26 +239,25 @@ impl Monitor {
         let Config { expiry, handlers, .. } = &*self.config;
         let cooldowns = handlers.iter().map(|handler| handler.cooldown);
         let longest = cooldowns.chain([expiry.check_cooldown, expiry.period()]).max().unwrap_or(HOUR);
-        let (mut outdated, mut unwatched) = (Vec::new(), Vec::new());
+        let (mut outdated, mut unwatched) = (Vec::new(), BTreeSet::new());
         let mut looked_at = 0_usize;
-        for (id, record) in self.ledger.shard(shard) {
+        for (id, record) in self.ledger.shard_mut(shard) {
             looked_at = looked_at.saturating_add(1);
-            if self.inventory.contains(id) {
+            if let Some(watched) = self.inventory.get(id) {
+                record.keep_within(MOST_NOTICES, |usage| watched.sighting(usage).is_some());
                 continue;
             }
             match record.latest() {
-                Some(latest) if latest.after(longest.saturating_mul(2)) > turn.now => unwatched.push((latest, *id)),
+                Some(latest) if latest.after(longest.saturating_mul(2)) > turn.now => {
+                    unwatched.insert((latest, *id));
+                }
                 _ => outdated.push(*id),
             }
         }
         let spare = (expiry.max_certificates / usize::from(SHARDS)).saturating_add(SPARE_RECORDS);
         let excess = unwatched.len().saturating_sub(spare);
         for _ in 0..excess {
-            let oldest = unwatched.iter().copied().enumerate().min_by_key(|(_, record)| *record);
-            if let Some((index, (_, id))) = oldest {
-                unwatched.swap_remove(index);
-                outdated.push(id);
-            }
+            outdated.extend(unwatched.pop_first().map(|(_, id)| id));
         }
         for id in outdated {
             self.ledger.forget(&id);

@@ -1,5 +1,7 @@
 //! Going on from what a predecessor left in shared data.
 
+use std::rc::Rc;
+
 use log::warn;
 
 use super::Monitor;
@@ -41,24 +43,18 @@ impl Monitor {
     fn take_over(&mut self, undelivered: Undelivered, turn: &mut Turn) {
         let Undelivered { event, webhook, failures, noticed_at } = undelivered;
         let id = event.certificate.id;
-        let Some(handler) =
-            self.config.handlers.iter().position(|handler| handler.webhook().is_some() && handler.name == webhook)
-        else {
-            // The document has no such webhook any more. As if nobody had been told: whoever wants it now gets it, with
-            // the same id.
-            let record = self.ledger.change(&id);
-            if record.notices.get(&event.usage).is_some_and(|notice| notice.at == noticed_at) {
-                record.notices.remove(&event.usage);
+        let config = Rc::clone(&self.config);
+        self.changes.note(&id);
+        let handler = config.handlers.iter().position(|handler| handler.webhook().is_some() && handler.name == webhook);
+        match handler.and_then(|index| Some((index, config.handlers.get(index)?))) {
+            Some((index, handler)) if handler.wants(&event) && self.outbox.has_room(index) => {
+                self.outbox.push(Entry { event, handler: index, failures, noticed_at }, turn.now);
             }
-            self.changes.note(&id);
-            return;
-        };
-        if !self.config.handlers.get(handler).is_some_and(|handler| handler.wants(&event)) {
-            self.changes.note(&id);
-        } else if self.outbox.has_room(handler) {
-            self.outbox.push(Entry { event, handler, failures, noticed_at }, turn.now);
-        } else {
-            self.find_no_room(&id, &event.usage, handler, turn);
+            Some((index, handler)) if handler.wants(&event) => self.find_no_room(&event, index, turn),
+            // It does not want this event any more.
+            Some((_, handler)) if !handler.misses(&event) => {}
+            // Without its variable, or not in this document: it is owed to the webhook, or to its heirs.
+            _ => self.owe(&id, &event.usage, webhook),
         }
     }
 }

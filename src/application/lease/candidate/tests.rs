@@ -39,7 +39,7 @@ impl Election {
                 candidate.release(&self.shared, because);
             }
         }
-        let holding = self.candidates.iter().filter(|(c, lives)| *lives && c.state == State::Holding);
+        let holding = self.candidates.iter().filter(|(c, lives)| *lives && c.standing == Standing::Holding);
         assert!(holding.count() <= 1, "one at a time");
     }
 
@@ -50,7 +50,7 @@ impl Election {
     }
 
     fn holder(&self) -> Option<usize> {
-        self.candidates.iter().position(|(candidate, lives)| *lives && candidate.state == State::Holding)
+        self.candidates.iter().position(|(candidate, lives)| *lives && candidate.standing == Standing::Holding)
     }
 
     /// The seconds until this one holds the lease.
@@ -208,4 +208,60 @@ fn a_clock_that_is_set_does_not_unseat_the_holder() {
         election.run(10);
         assert_eq!((election.holder(), election.epoch()), (Some(holder), 1), "{jump} s");
     }
+}
+
+#[test]
+fn a_holder_of_a_later_release_is_left_alone_while_it_lives() {
+    let mut election = Election::new();
+    let ours = election.join(Kind::Monitor, document(1));
+    election.until(ours);
+    let later = |beat: u8| {
+        let mut value = seal(Tenure { epoch: 2, holder: 99 }, &[beat]);
+        value[0] = LAYOUT + 1;
+        value
+    };
+    for beat in 0..20 {
+        election.shared.put(LEASE, &later(beat));
+        election.second();
+        assert_eq!(election.holder(), None);
+        assert_eq!(election.shared.read(LEASE).unwrap().0, later(beat));
+    }
+    assert!(election.until(ours) <= 6, "when it is silent, an earlier release is better than none");
+    assert_eq!(election.epoch(), 3);
+}
+
+#[test]
+fn when_the_ruling_document_is_gone_the_best_of_the_others_holds_within_seconds_of_the_first() {
+    let mut election = Election::new();
+    let old: Vec<_> = [Kind::Auto, Kind::Standby, Kind::Monitor].map(|kind| election.join(kind, document(1))).into();
+    election.until(old[2]);
+    let newer: Vec<_> = (2..8).map(|number| election.join(Kind::Standby, document(number))).collect();
+    election.run(20);
+    for index in newer {
+        election.stop(index);
+    }
+    let mut silent = 0;
+    while election.holder().is_none() {
+        election.second();
+        silent += 1;
+    }
+    assert!(silent <= 13, "{silent} s of silence");
+    assert!(election.until(old[2]) <= 4);
+}
+
+#[test]
+fn more_documents_than_are_remembered_do_not_fight_for_ever() {
+    let mut election = Election::new();
+    let all: Vec<_> = (0..25)
+        .map(|number| {
+            let index = election.join(Kind::Standby, document(number));
+            election.run(4);
+            index
+        })
+        .collect();
+    let newest = *all.last().unwrap();
+    election.until(newest);
+    let roster = |election: &Election| Roster::decode(&election.shared.read(ROSTER).unwrap().0).unwrap();
+    election.run(60);
+    assert_eq!((roster(&election).current, election.holder()), (document(24), Some(newest)));
 }
