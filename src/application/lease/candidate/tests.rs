@@ -1,7 +1,9 @@
 //! Elections: several candidates on one shared data, second by second.
 
 use super::*;
+use crate::application::lease::ROSTER;
 use crate::application::shared_data::tests::Memory;
+use crate::application::shared_data::{LAYOUT, seal};
 use crate::config::Config;
 
 fn document(number: u32) -> DocumentHash {
