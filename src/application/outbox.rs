@@ -68,7 +68,7 @@ impl Lane {
 }
 
 impl Outbox {
-    /// Whether another entry for a webhook finds room.
+    /// Whether another entry for a webhook finds room. One in place of an earlier one always does.
     pub fn has_room(&self, handler: usize) -> bool {
         self.len_of(handler) < MOST_WAITING
     }

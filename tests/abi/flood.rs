@@ -14,6 +14,9 @@ use crate::scene::{
 /// What a worker's VM may take.
 const WORKER_MEMORY: usize = 2 * 1_024 * 1_024;
 
+/// The unit in which linear memory grows.
+const PAGE: usize = 64 * 1_024;
+
 /// What a worker remembers of its clients.
 const SEEN: u32 = 2 * 1_024;
 
@@ -108,9 +111,12 @@ fn flood(what: &str, most: u32, first: u32, then: u32, each_second: u32) {
         steps.push((flood.came, flood.memory()));
     }
     println!("{what}: memory of the monitor and the workers after so many clients: {steps:?}");
-    assert_eq!(flood.memory()[0], memory[0], "{what}");
+    let at_last = flood.memory();
+    let grown = |vm: usize| at_last[vm].saturating_sub(memory[vm]);
+    assert_eq!(grown(0), 0, "{what}");
     if first > 2 * SEEN {
-        assert_eq!(flood.memory(), memory, "{what}");
+        // Names and certificates of other lengths in other places: a page more can be needed once.
+        assert!(grown(1) <= PAGE && grown(2) <= PAGE, "{what}");
     }
     assert!(flood.host.shared_keys().len() <= usize::from(SHARDS) + 4, "{what}");
     flood.settle(what);

@@ -62,7 +62,7 @@ impl Monitor {
                 Action::Log(prefix) if is_logged && prefix.is_empty() => warn!("{} {}", event.message(), labels(event)),
                 Action::Log(prefix) if is_logged => warn!("{prefix}: {} {}", event.message(), labels(event)),
                 Action::Log(_) => {}
-                Action::Webhook(_) if self.outbox.has_room(index) => {
+                Action::Webhook(_) if self.outbox.has_room(index) || self.outbox.contains(index, &id, &event.usage) => {
                     self.changes.note(&id);
                     let entry = Entry { event: event.clone(), handler: index, failures: 0, noticed_at };
                     self.outbox.push(entry, turn.now);
