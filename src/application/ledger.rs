@@ -58,16 +58,6 @@ impl Ledger {
     pub(super) fn forget(&mut self, id: &CertId) {
         self.records.remove(id);
     }
-
-    /// How many certificates are remembered.
-    pub fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Whether nothing is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
 }
 
 impl Record {

@@ -158,7 +158,7 @@ impl Observer {
     }
 
     /// Whether something waits for a monitor.
-    pub fn is_waiting(&self) -> bool {
+    fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 

@@ -7,9 +7,6 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What all keys begin with.
-pub const PREFIX: &str = "cert-expiry-monitor/";
-
 /// The layout of what stands behind the header. Raised by a release that changes it; one of another layout is set aside,
 /// not trusted.
 pub(super) const LAYOUT: u8 = 2;
