@@ -163,11 +163,19 @@ impl World {
     }
 
     fn answer(&mut self, call: &Call) -> Option<Input> {
+        self.assert_stored(call);
         let answer = self.answers.get(&call.cluster).copied().unwrap_or(Some(Answer::Status(200)));
         if matches!(answer, Some(Answer::Status(_)) | None) {
             self.received.push(received(self.now, call));
         }
         answer.map(|answer| Input::Answered(call.id, answer))
+    }
+
+    /// Whoever sends a request may not live to see the answer: the event must be in shared data by then.
+    fn assert_stored(&self, call: &Call) {
+        let id = call.headers.iter().find(|(name, _)| name == "x-id").map_or("", |(_, id)| id);
+        let holds = |value: &Vec<u8>| value.windows(id.len().max(1)).any(|part| part == id.as_bytes());
+        assert!(id.is_empty() || self.shared_data.values().any(holds), "sent and not stored: {id}");
     }
 
     /// What was received since the last call.
