@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::shards::range_of;
@@ -19,7 +20,7 @@ const REFRESH: Duration = MINUTE.saturating_mul(10);
 #[derive(Clone, Debug)]
 pub struct Watched {
     /// The certificate.
-    pub certificate: Certificate,
+    pub certificate: Rc<Certificate>,
     /// What it is used for. One thing nearly always, so this is no map: a map of one takes ten times the memory.
     pub usages: Vec<Sighting>,
     /// When it is handed out by [`Inventory::due`].
@@ -119,7 +120,7 @@ impl Roles {
 
     /// Notes that a certificate may be used for less than before.
     fn update(&mut self, watched: &Watched) {
-        let Certificate { id, not_after, .. } = watched.certificate;
+        let Certificate { id, not_after, .. } = *watched.certificate;
         for role in Role::ALL.into_iter().filter(|role| !watched.is_used_as(*role)) {
             self.is_changed |= self.of(role).is_some_and(|ends| ends.remove(&(not_after, id)));
         }
@@ -134,7 +135,7 @@ impl Inventory {
     }
 
     /// Notes that a peer presented a certificate.
-    pub fn observe(&mut self, certificate: &Certificate, usage: &Usage, now: UnixTime) -> Admission {
+    pub fn observe(&mut self, certificate: &Rc<Certificate>, usage: &Usage, now: UnixTime) -> Admission {
         let id = certificate.id;
         let Some(known) = self.watched.get_mut(&id) else {
             let mut admission = Admission::New;
@@ -143,7 +144,7 @@ impl Inventory {
                 self.remove(&oldest);
                 admission = Admission::InPlaceOf(oldest);
             }
-            self.insert(certificate.clone(), usage.clone(), Some(now));
+            self.insert(Rc::clone(certificate), usage.clone(), Some(now));
             return admission;
         };
         let before = known.last_seen();
@@ -164,7 +165,7 @@ impl Inventory {
     }
 
     /// Adds a certificate of the document.
-    pub fn configure(&mut self, certificate: Certificate, usage: Usage) {
+    pub fn configure(&mut self, certificate: Rc<Certificate>, usage: Usage) {
         let id = certificate.id;
         let Some(known) = self.watched.get_mut(&id) else { return self.insert(certificate, usage, None) };
         let before = known.last_seen();
@@ -173,7 +174,7 @@ impl Inventory {
     }
 
     /// Takes over a certificate that a predecessor watched.
-    pub(super) fn restore(&mut self, certificate: Certificate, usages: impl Iterator<Item = Sighting>) {
+    pub(super) fn restore(&mut self, certificate: Rc<Certificate>, usages: impl Iterator<Item = Sighting>) {
         let id = certificate.id;
         let mut watched = Watched { certificate, usages: Vec::new(), wakes_at: None };
         watched.usages.extend(usages.take(MOST_USAGES));
@@ -192,7 +193,7 @@ impl Inventory {
         }
     }
 
-    fn insert(&mut self, certificate: Certificate, usage: Usage, last_seen: Option<UnixTime>) {
+    fn insert(&mut self, certificate: Rc<Certificate>, usage: Usage, last_seen: Option<UnixTime>) {
         let id = certificate.id;
         let mut watched = Watched { certificate, usages: Vec::new(), wakes_at: None };
         self.roles.enter(&mut watched, usage, last_seen);
@@ -326,7 +327,7 @@ impl Inventory {
     pub fn next_to_expire(&self, now: UnixTime) -> Option<&Certificate> {
         let from = (now.after(Duration::from_millis(1)), CertId::from_bytes([0; 32]));
         let (_, id) = self.roles.ends.iter().filter_map(|ends| ends.range(from..).next()).min()?;
-        self.get(id).map(|watched| &watched.certificate)
+        self.get(id).map(|watched| &*watched.certificate)
     }
 }
 

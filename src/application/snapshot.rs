@@ -3,6 +3,7 @@
 //! One value, because they belong together: a cooldown that is spent without its entry would be a lost event, and an
 //! entry without its cooldown a double one.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use super::ledger::{Ledger, Record};
 use super::outbox::Outbox;
 use super::shared_data::{decode, encode, fingerprint};
 use crate::config::Handler;
+use crate::domain::certificate::MOST_NAMES;
 use crate::domain::ledger::Notice;
 use crate::domain::text::{harmless, is_harmless};
 use crate::domain::{CertId, Certificate, Event, EventKind, Role, UnixTime, Usage};
@@ -45,6 +47,11 @@ struct StoredCertificate {
     id: CertId,
     name: String,
     not_after: i64,
+    not_before: i64,
+    serial_number: String,
+    subject: String,
+    issuer: String,
+    sans: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,6 +79,8 @@ struct StoredRecord {
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredNotice {
     usage: StoredUsage,
+    certificate: StoredCertificate,
+    rule: String,
     remaining: Duration,
     at: i64,
     owed: Vec<String>,
@@ -89,9 +98,11 @@ struct StoredTold {
 struct StoredEntry {
     id: String,
     event: String,
+    closes: Option<String>,
     certificate: StoredCertificate,
     usage: StoredUsage,
     rule: String,
+    since: i64,
     timestamp: i64,
     webhook: String,
     failures: u32,
@@ -112,9 +123,11 @@ impl Snapshot {
             Some(StoredEntry {
                 id: event.id.clone(),
                 event: event.kind.as_str().to_owned(),
+                closes: event.closes.map(|kind| kind.as_str().to_owned()),
                 certificate: StoredCertificate::of(&event.certificate),
                 usage: StoredUsage::of(&event.usage),
                 rule: event.rule.clone(),
+                since: event.since.millis(),
                 timestamp: event.timestamp.millis(),
                 webhook: handlers.get(entry.handler)?.name.clone(),
                 failures: entry.failures,
@@ -163,12 +176,32 @@ fn cleaned(text: String) -> String {
 
 impl StoredCertificate {
     fn of(certificate: &Certificate) -> Self {
-        let Certificate { id, name, not_after } = certificate;
-        Self { id: *id, name: name.clone(), not_after: not_after.millis() }
+        let Certificate { id, name, not_after, not_before, serial_number, subject, issuer, sans } = certificate;
+        Self {
+            id: *id,
+            name: name.clone(),
+            not_after: not_after.millis(),
+            not_before: not_before.millis(),
+            serial_number: serial_number.clone(),
+            subject: subject.clone(),
+            issuer: issuer.clone(),
+            sans: sans.clone(),
+        }
     }
 
-    fn into_certificate(self) -> Certificate {
-        Certificate { id: self.id, name: cleaned(self.name), not_after: UnixTime::from_millis(self.not_after) }
+    fn into_certificate(self) -> Rc<Certificate> {
+        let mut sans = Vec::new();
+        sans.extend(self.sans.into_iter().take(MOST_NAMES).map(cleaned));
+        Rc::new(Certificate {
+            id: self.id,
+            name: cleaned(self.name),
+            not_after: UnixTime::from_millis(self.not_after),
+            not_before: UnixTime::from_millis(self.not_before),
+            serial_number: cleaned(self.serial_number),
+            subject: cleaned(self.subject),
+            issuer: cleaned(self.issuer),
+            sans,
+        })
     }
 }
 
@@ -195,6 +228,8 @@ impl StoredRecord {
     fn of(id: &CertId, record: &Record) -> Self {
         let notice = |(usage, notice): (&Usage, &Notice)| StoredNotice {
             usage: StoredUsage::of(usage),
+            certificate: StoredCertificate::of(&notice.certificate),
+            rule: notice.rule.clone(),
             remaining: notice.remaining,
             at: notice.at.millis(),
             owed: notice.owed.clone(),
@@ -215,8 +250,9 @@ impl StoredRecord {
 
     fn into_record(self) -> Record {
         let notice = |stored: StoredNotice| {
-            let StoredNotice { usage, remaining, at, owed } = stored;
-            Some((usage.into_usage()?, Notice { remaining, at: UnixTime::from_millis(at), owed }))
+            let StoredNotice { usage, certificate, rule, remaining, at, owed } = stored;
+            let (certificate, rule) = (certificate.into_certificate(), cleaned(rule));
+            Some((usage.into_usage()?, Notice { certificate, rule, remaining, at: UnixTime::from_millis(at), owed }))
         };
         let told = |stored: StoredTold| {
             let event = EventKind::parse(&stored.event)?;
@@ -236,9 +272,11 @@ impl StoredEntry {
         let event = Event {
             id: cleaned(self.id),
             kind: EventKind::parse(&self.event)?,
+            closes: self.closes.as_deref().and_then(EventKind::parse),
             certificate: self.certificate.into_certificate(),
             usage: self.usage.into_usage()?,
             rule: cleaned(self.rule),
+            since: UnixTime::from_millis(self.since),
             timestamp: UnixTime::from_millis(self.timestamp),
         };
         let noticed_at = UnixTime::from_millis(self.noticed_at);
@@ -258,31 +296,39 @@ mod tests {
         ledger: Ledger,
         outbox: Outbox,
         handlers: Vec<Handler>,
-        certificate: Certificate,
+        certificate: Rc<Certificate>,
         usage: Usage,
     }
 
     fn known() -> Known {
         let config = r#"{ "webhooks": [{ "name": "ops", "cluster": "c", "url": "https://hooks.example.com/x" }] }"#;
         let handlers = Config::load(config.as_bytes()).unwrap().handlers;
-        let certificate =
-            Certificate { id: CertId::of_der(b"der"), name: "näme".into(), not_after: UnixTime::from_secs(50) };
+        let mut certificate = Certificate::bare(CertId::of_der(b"der"), "näme", UnixTime::from_secs(50));
+        certificate.sans = vec!["a.example.com".to_owned()];
+        let certificate = Rc::new(certificate);
         let usage = Usage::new(Role::Client, Some("orders".into()));
         let (mut inventory, mut ledger, mut outbox) = (Inventory::new(10), Ledger::default(), Outbox::default());
         inventory.observe(&certificate, &usage, UnixTime::from_secs(3));
         inventory.configure(certificate.clone(), Usage::new(Role::Ca, None));
         let record = ledger.change(&certificate.id);
         record.checked_at = Some(UnixTime::from_secs(7));
-        let notice =
-            Notice { remaining: Duration::from_secs(5), at: UnixTime::from_millis(1_500), owed: vec!["dev".into()] };
+        let notice = Notice {
+            certificate: Rc::clone(&certificate),
+            rule: "30d".into(),
+            remaining: Duration::from_secs(5),
+            at: UnixTime::from_millis(1_500),
+            owed: vec!["dev".into()],
+        };
         record.notices.insert(usage.clone(), notice);
         record.told.insert((usage.clone(), EventKind::CertificateExpired, "ops".into()), UnixTime::from_secs(9));
         let event = Event {
             id: "id".into(),
             kind: EventKind::CertificateExpiringSoon,
+            closes: None,
             certificate: certificate.clone(),
             usage: usage.clone(),
             rule: "30d".into(),
+            since: UnixTime::from_secs(6),
             timestamp: UnixTime::from_secs(8),
         };
         let entry = Entry { event, handler: 0, failures: 2, noticed_at: UnixTime::from_millis(1_500) };

@@ -1,6 +1,7 @@
 //! `certificates[]`: certificates pasted into the document.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::findings::Findings;
 use super::reader::{Node, Object};
@@ -17,7 +18,7 @@ pub struct Configured {
     /// Where it sits, as the document names it.
     pub place: Option<String>,
     /// The certificate.
-    pub certificate: Certificate,
+    pub certificate: Rc<Certificate>,
 }
 
 const KEYS: [&str; 4] = ["role", "name", "pem", "api_id"];
@@ -48,7 +49,7 @@ fn read_entry(entry: &Object<'_>, findings: &Findings) -> Vec<Configured> {
     let usage = Usage::new(role, api_id);
     certificates
         .into_iter()
-        .map(|certificate| Configured { usage: usage.clone(), place: place.clone(), certificate })
+        .map(|certificate| Configured { usage: usage.clone(), place: place.clone(), certificate: Rc::new(certificate) })
         .collect()
 }
 

@@ -219,9 +219,9 @@ fn read_any_headers(node: &Node<'_>, findings: &Findings) -> Vec<(String, crate:
 }
 
 fn read_event(name: &str, node: &Node<'_>) -> Option<EventKind> {
-    let event = EventKind::parse(name);
+    let event = EventKind::OF_TYK.into_iter().find(|kind| kind.as_str() == name);
     if event.is_none() {
-        let known: Vec<_> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        let known: Vec<_> = EventKind::OF_TYK.iter().map(|kind| kind.as_str()).collect();
         node.refuse(format!("{:?} is not an event of this plugin; it has {}", harmless(name), known.join(" and ")));
     }
     event

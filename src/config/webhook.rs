@@ -175,7 +175,7 @@ fn read_entry(entry: &Object<'_>, body: &Rc<Template>, require_https: bool, find
     let enabled = entry.get("enabled").and_then(|node| node.boolean());
     Some(Handler {
         name: name?.to_owned(),
-        events: events.unwrap_or_else(|| EventKind::ALL.to_vec()),
+        events: events.unwrap_or_else(|| EventKind::OF_TYK.to_vec()),
         roles: roles.unwrap_or_else(|| Role::ALL.to_vec()),
         cooldown: cooldown.unwrap_or_default(),
         enabled: enabled.unwrap_or(true),
@@ -229,8 +229,8 @@ pub(super) fn read_url(node: &Node<'_>, require_https: bool) -> Option<Url> {
 }
 
 fn read_events(node: &Node<'_>) -> Vec<EventKind> {
-    let mut words: Vec<(&str, &[EventKind])> = vec![("*", &EventKind::ALL)];
-    words.extend(EventKind::ALL.iter().map(|kind| (kind.as_str(), std::slice::from_ref(kind))));
+    let mut words: Vec<(&str, &[EventKind])> = vec![("*", &EventKind::OF_CERTIFICATES)];
+    words.extend(EventKind::OF_CERTIFICATES.iter().map(|kind| (kind.as_str(), std::slice::from_ref(kind))));
     read_words(node, &words).into_iter().flatten().copied().collect()
 }
 

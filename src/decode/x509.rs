@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use x509_parser::der_parser::asn1_rs::Tag;
-use x509_parser::prelude::{AttributeTypeAndValue, FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{AttributeTypeAndValue, FromDer, GeneralName, X509Certificate, X509Name};
 
+use crate::domain::certificate::{MOST_NAMES, NAMES_BYTES};
 use crate::domain::text::{harmless, hex};
 use crate::domain::{CertId, Certificate, UnixTime};
 
@@ -23,36 +24,96 @@ impl fmt::Display for NotACertificate {
 pub fn certificate(der: &[u8]) -> Result<Certificate, NotACertificate> {
     let (rest, x509) = X509Certificate::from_der(der).map_err(|_| NotACertificate)?;
     let own = der.len().checked_sub(rest.len()).and_then(|length| der.get(..length)).unwrap_or(der);
-    let name = name(&x509);
+    let sans = alternative_names(&x509);
+    let serial_number = harmless(&hex(x509.raw_serial()).to_ascii_uppercase());
+    let name = common_name(&x509).or_else(|| sans.first().cloned()).unwrap_or_else(|| serial_number.clone());
     #[cfg(feature = "trap")]
     trap(&name);
     Ok(Certificate {
         id: CertId::of_der(own),
         name,
         not_after: UnixTime::from_secs(x509.validity().not_after.timestamp()),
+        not_before: UnixTime::from_secs(x509.validity().not_before.timestamp()),
+        serial_number,
+        subject: distinguished_name(x509.subject()),
+        issuer: distinguished_name(x509.issuer()),
+        sans,
     })
 }
 
-fn name(x509: &X509Certificate<'_>) -> String {
+fn common_name(x509: &X509Certificate<'_>) -> Option<String> {
     // The last common name is the most specific one; Go, and so Tyk, takes it too.
-    let common_name = x509.subject().iter_common_name().last().map(attribute);
-    let serial_number = || hex(x509.raw_serial()).to_ascii_uppercase();
-    common_name
-        .into_iter()
-        .chain(first_alternative_name(x509))
-        .chain(std::iter::once_with(serial_number))
-        .map(|name| harmless(&name))
-        .find(|name| !name.is_empty())
-        .unwrap_or_default()
+    let name = x509.subject().iter_common_name().last().map(attribute)?;
+    Some(harmless(&name)).filter(|name| !name.is_empty())
 }
 
-fn first_alternative_name(x509: &X509Certificate<'_>) -> Option<String> {
-    let names = x509.subject_alternative_name().ok().flatten()?;
-    names.value.general_names.iter().find_map(|name| match name {
-        GeneralName::DNSName(text) | GeneralName::URI(text) | GeneralName::RFC822Name(text) => Some((*text).to_owned()),
-        GeneralName::IPAddress(bytes) => ip_address(bytes),
-        _ => None,
-    })
+fn alternative_names(x509: &X509Certificate<'_>) -> Vec<String> {
+    let Some(names) = x509.subject_alternative_name().ok().flatten() else { return Vec::new() };
+    let mut room = NAMES_BYTES;
+    let mut kept = Vec::new();
+    for name in &names.value.general_names {
+        let text = match name {
+            GeneralName::DNSName(text) | GeneralName::URI(text) | GeneralName::RFC822Name(text) => harmless(text),
+            GeneralName::IPAddress(bytes) => ip_address(bytes).unwrap_or_default(),
+            _ => continue,
+        };
+        let Some(left) = room.checked_sub(text.len()) else { break };
+        if !text.is_empty() {
+            room = left;
+            kept.push(text);
+        }
+        if kept.len() == MOST_NAMES {
+            break;
+        }
+    }
+    kept
+}
+
+/// A distinguished name as RFC 4514 writes it, the most specific part first: `CN=api.example.com,O=Example Corp`.
+fn distinguished_name(name: &X509Name<'_>) -> String {
+    let mut text = String::new();
+    let parts: Vec<_> = name.iter().take(MOST_PARTS).collect();
+    for part in parts.iter().rev() {
+        let mut separator = if text.is_empty() { "" } else { "," };
+        for pair in part.iter() {
+            text.push_str(separator);
+            separator = "+";
+            let oid = pair.attr_type().as_bytes();
+            match TYPES.iter().find(|(bytes, _)| *bytes == oid) {
+                Some((_, short)) => text.push_str(short),
+                None => text.push_str(&pair.attr_type().to_id_string()),
+            }
+            text.push('=');
+            escape(attribute(pair).trim(), &mut text);
+        }
+    }
+    harmless(&text)
+}
+
+/// Parts of a distinguished name that are read: more do not fit into what is kept.
+const MOST_PARTS: usize = 32;
+
+/// The attribute types that RFC 4514 (section 3) gives short names, by their DER bytes, and the e-mail address of PKCS#9.
+const TYPES: [(&[u8], &str); 9] = [
+    (&[85, 4, 3], "CN"),
+    (&[85, 4, 7], "L"),
+    (&[85, 4, 8], "ST"),
+    (&[85, 4, 10], "O"),
+    (&[85, 4, 11], "OU"),
+    (&[85, 4, 6], "C"),
+    (&[85, 4, 9], "STREET"),
+    (&[9, 146, 38, 137, 147, 242, 44, 100, 1, 25], "DC"),
+    (&[42, 134, 72, 134, 247, 13, 1, 9, 1], "emailAddress"),
+];
+
+/// RFC 4514, section 2.4, but for spaces and NUL, which are gone by now.
+fn escape(value: &str, text: &mut String) {
+    for (index, c) in value.chars().enumerate() {
+        if matches!(c, '"' | '+' | ',' | ';' | '<' | '>' | '\\') || (index == 0 && c == '#') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
 }
 
 fn ip_address(bytes: &[u8]) -> Option<String> {
@@ -120,6 +181,17 @@ mod tests {
         let (nameless, facts) = stored("nameless");
         assert_eq!(facts["serial"].as_str().unwrap(), nameless.name.trim_start_matches('0'));
         assert_eq!(stored("long").0.name.chars().count(), crate::domain::text::LONGEST);
+    }
+
+    #[test]
+    fn the_facts_beside_name_and_end_are_read() {
+        let (certificate, _) = stored("san-only");
+        assert_eq!(certificate.sans.first().map(String::as_str), Some("first.example.com"));
+        let (certificate, facts) = stored("client");
+        assert_eq!(certificate.subject, "CN=Test Client");
+        assert_eq!(certificate.serial_number.trim_start_matches('0'), facts["serial"].as_str().unwrap_or_default());
+        assert!(certificate.not_before < certificate.not_after);
+        assert!(stored("quotes").0.subject.starts_with(r#"CN=a\"b\\c"#), "{}", stored("quotes").0.subject);
     }
 
     #[test]

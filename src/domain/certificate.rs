@@ -86,6 +86,30 @@ pub struct Certificate {
     pub name: String,
     /// The end of its validity (RFC 5280, 4.1.2.5). It counts as expired from this very moment.
     pub not_after: UnixTime,
+    /// The begin of its validity.
+    pub not_before: UnixTime,
+    /// The serial number (RFC 5280, 4.1.2.2) in upper-case hex.
+    pub serial_number: String,
+    /// The subject's distinguished name as RFC 4514 writes it, made harmless.
+    pub subject: String,
+    /// The issuer's, in the same way.
+    pub issuer: String,
+    /// The first subject alternative names, made harmless: at most [`MOST_NAMES`], and [`NAMES_BYTES`] in all.
+    pub sans: Vec<String>,
+}
+
+/// Subject alternative names of one certificate that are kept.
+pub const MOST_NAMES: usize = 20;
+/// What they may take in all, in bytes: certificates of strangers are kept by the thousand.
+pub const NAMES_BYTES: usize = 1_024;
+
+impl Certificate {
+    /// A certificate of which nothing is known but its name and its end.
+    pub fn bare(id: CertId, name: &str, not_after: UnixTime) -> Self {
+        let (serial_number, subject, issuer) = (String::new(), String::new(), String::new());
+        let (name, not_before, sans) = (name.to_owned(), not_after, Vec::new());
+        Self { id, name, not_after, not_before, serial_number, subject, issuer, sans }
+    }
 }
 
 #[cfg(test)]

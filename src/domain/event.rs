@@ -1,35 +1,49 @@
 //! What a receiver is told.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::assessment::Crossing;
-use super::certificate::Certificate;
-use super::role::Usage;
+use super::certificate::{CertId, Certificate};
+use super::ledger::Notice;
+use super::role::{Role, Usage};
 use super::rule::Rule;
 use super::text::hex;
 use super::time::{DAY, HOUR, MINUTE, UnixTime};
 
-/// The kinds of event. The names are Tyk's.
+/// The kinds of event. The names of the first two are Tyk's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventKind {
     /// A certificate is within a threshold of its end.
     CertificateExpiringSoon,
     /// A certificate has ended.
     CertificateExpired,
+    /// A certificate that people were warned of is not in use any more. Closes the warning.
+    CertificateResolved,
+    /// Nothing happened: somebody wants to know whether a webhook works.
+    WebhookTest,
 }
 
 impl EventKind {
-    /// Every kind, in the order in which they happen.
-    pub const ALL: [Self; 2] = [Self::CertificateExpiringSoon, Self::CertificateExpired];
+    /// Every kind.
+    pub const ALL: [Self; 4] =
+        [Self::CertificateExpiringSoon, Self::CertificateExpired, Self::CertificateResolved, Self::WebhookTest];
+    /// Tyk's two: what a webhook is told of that does not say otherwise.
+    pub const OF_TYK: [Self; 2] = [Self::CertificateExpiringSoon, Self::CertificateExpired];
+    /// What happens to certificates.
+    pub const OF_CERTIFICATES: [Self; 3] =
+        [Self::CertificateExpiringSoon, Self::CertificateExpired, Self::CertificateResolved];
 
     /// The name in configuration, bodies, logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CertificateExpiringSoon => "CertificateExpiringSoon",
             Self::CertificateExpired => "CertificateExpired",
+            Self::CertificateResolved => "CertificateResolved",
+            Self::WebhookTest => "WebhookTest",
         }
     }
 
@@ -42,11 +56,45 @@ impl EventKind {
     pub const fn of(rule: &Rule) -> Self {
         if rule.is_expiry() { Self::CertificateExpired } else { Self::CertificateExpiringSoon }
     }
+
+    /// How bad it is.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::CertificateExpired => Severity::Critical,
+            Self::CertificateExpiringSoon => Severity::Warning,
+            Self::CertificateResolved | Self::WebhookTest => Severity::Info,
+        }
+    }
 }
 
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// How bad an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Something is to be done, and there is time for it.
+    Warning,
+    /// Something is broken.
+    Critical,
+}
+
+impl Severity {
+    /// Every severity, the mildest first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// The word of configuration and bodies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
     }
 }
 
@@ -58,12 +106,16 @@ pub struct Event {
     pub id: String,
     /// What happened.
     pub kind: EventKind,
+    /// The kind of the alert that it closes, if it closes one.
+    pub closes: Option<EventKind>,
     /// The certificate it happened to.
-    pub certificate: Certificate,
+    pub certificate: Rc<Certificate>,
     /// What the certificate is used for.
     pub usage: Usage,
     /// The name of the rule that was crossed.
     pub rule: String,
+    /// When it was crossed.
+    pub since: UnixTime,
     /// When the event was made.
     pub timestamp: UnixTime,
 }
@@ -72,7 +124,7 @@ impl Event {
     /// The event of `certificate` crossing a rule. `counted_from` is the moment whose cooldown `period` numbers the
     /// event: `now`, or for a repeated delivery the moment of the first one.
     pub fn new(
-        certificate: &Certificate,
+        certificate: &Rc<Certificate>,
         usage: &Usage,
         crossing: &Crossing<'_>,
         period: Duration,
@@ -82,18 +134,70 @@ impl Event {
         let kind = EventKind::of(crossing.rule);
         let number = periods_between(crossing.at, counted_from, period);
         Self {
-            id: id(certificate, usage, kind, crossing.rule, number),
+            id: id(certificate, usage, &[kind.as_str(), crossing.rule.name()], number),
             kind,
-            certificate: certificate.clone(),
+            closes: None,
+            certificate: Rc::clone(certificate),
             usage: usage.clone(),
             rule: crossing.rule.name().to_owned(),
+            since: crossing.at,
             timestamp: now,
         }
     }
 
+    /// The event that closes the alert of which `notice` tells: its certificate is not used like this any more.
+    pub fn closing(notice: &Notice, usage: &Usage, now: UnixTime) -> Self {
+        let Notice { certificate, rule, remaining, at, .. } = notice;
+        let kind = EventKind::CertificateResolved;
+        let number = u128::from(at.millis().unsigned_abs());
+        Self {
+            id: id(certificate, usage, &[kind.as_str(), rule], number),
+            kind,
+            closes: Some(notice.kind()),
+            certificate: Rc::clone(certificate),
+            usage: usage.clone(),
+            rule: rule.clone(),
+            since: certificate.not_after.before(*remaining),
+            timestamp: now,
+        }
+    }
+
+    /// The event that asks whether the webhook of this name works, once for a document. It looks like any other, so that
+    /// whatever takes real ones takes it.
+    pub fn test(webhook: &str, document: u64, now: UnixTime) -> Self {
+        let kind = EventKind::WebhookTest;
+        let certificate = Rc::new(Certificate::bare(CertId::of_der(webhook.as_bytes()), "cert-expiry-monitor", now));
+        let usage = Usage::new(Role::Server, None);
+        Self {
+            id: id(&certificate, &usage, &[kind.as_str(), webhook], document.into()),
+            kind,
+            closes: None,
+            certificate,
+            usage,
+            rule: "test".to_owned(),
+            since: now,
+            timestamp: now,
+        }
+    }
+
+    /// How bad it is.
+    pub const fn severity(&self) -> Severity {
+        self.kind.severity()
+    }
+
+    /// The kind of the alert that it is, or that it closes: what the alert is called as long as it lasts.
+    pub fn alert(&self) -> EventKind {
+        self.closes.unwrap_or(self.kind)
+    }
+
+    /// The same for all events about one certificate in one usage: names the alert, or the incident, that they are part of.
+    pub fn key(&self) -> String {
+        id(&self.certificate, &self.usage, &[], 0)
+    }
+
     /// One sentence for people.
     pub fn message(&self) -> String {
-        let Certificate { name, not_after, .. } = &self.certificate;
+        let Certificate { name, not_after, .. } = &*self.certificate;
         match self.kind {
             EventKind::CertificateExpiringSoon => {
                 format!("Certificate {name} is expiring in {}", time_left(self.timestamp.until(*not_after)))
@@ -101,6 +205,8 @@ impl Event {
             EventKind::CertificateExpired => {
                 format!("Certificate {name} expired {} ago", largest_unit(not_after.until(self.timestamp)))
             }
+            EventKind::CertificateResolved => format!("Certificate {name} is not in use any more"),
+            EventKind::WebhookTest => "This is a test of a webhook, no certificate is concerned".to_owned(),
         }
     }
 
@@ -146,11 +252,11 @@ fn periods_between(crossing: UnixTime, now: UnixTime, period: Duration) -> u128 
     crossing.until(now).as_millis().checked_div(period.as_millis()).unwrap_or_default()
 }
 
-fn id(certificate: &Certificate, usage: &Usage, kind: EventKind, rule: &Rule, number: u128) -> String {
+fn id(certificate: &Certificate, usage: &Usage, about: &[&str], number: u128) -> String {
     let mut hash = Sha256::new();
     hash.update(certificate.id.to_bytes());
     // Each part ends in a byte that no part contains, so that no two lists of parts are the same bytes.
-    for part in [usage.role().as_str(), usage.api_id().unwrap_or_default(), kind.as_str(), rule.name()] {
+    for part in [usage.role().as_str(), usage.api_id().unwrap_or_default()].iter().chain(about) {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -161,12 +267,10 @@ fn id(certificate: &Certificate, usage: &Usage, kind: EventKind, rule: &Rule, nu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CertId, Role};
-
     const END: UnixTime = UnixTime::from_secs(1_800_000_000);
 
     fn event(offset_secs: i64, rule: &Rule) -> Event {
-        let certificate = Certificate { id: CertId::of_der(b"der"), name: "localhost".into(), not_after: END };
+        let certificate = Rc::new(Certificate::bare(CertId::of_der(b"der"), "localhost", END));
         let usage = Usage::new(Role::Client, Some("orders".into()));
         let now = UnixTime::from_secs(END.secs() + offset_secs);
         let crossing = Crossing { rule, at: END.before(rule.remaining()) };
@@ -231,7 +335,7 @@ mod tests {
         let rule = Rule::days(20);
         let of = |usage: Usage| {
             let event = event(-86_400, &rule);
-            id(&event.certificate, &usage, event.kind, &rule, 0)
+            id(&event.certificate, &usage, &[event.kind.as_str(), rule.name()], 0)
         };
         let ids = [
             of(Usage::new(Role::Client, None)),

@@ -1,19 +1,33 @@
 //! What was sent before, and whether the same is worth sending again. The answer always has a reason.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::assessment::{Assessment, Crossing};
+use super::certificate::Certificate;
+use super::event::EventKind;
 use super::time::UnixTime;
 
 /// The last event about one usage of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
+    /// The certificate, so that there is something to say when it is gone.
+    pub certificate: Rc<Certificate>,
+    /// The name of the rule that was crossed.
+    pub rule: String,
     /// What was left when its rule was crossed: tells which rule it was, and which ones are tighter.
     pub remaining: Duration,
     /// When it was made; the event cooldown counts from here.
     pub at: UnixTime,
     /// The handlers whose cooldown was given back: they did not get it, and nobody is at it.
     pub owed: Vec<String>,
+}
+
+impl Notice {
+    /// The kind of event that it was.
+    pub const fn kind(&self) -> EventKind {
+        if self.remaining.is_zero() { EventKind::CertificateExpired } else { EventKind::CertificateExpiringSoon }
+    }
 }
 
 /// Whether an assessment is worth an event.
@@ -71,6 +85,7 @@ pub fn decide<'a>(assessment: &Assessment<'a>, last: Option<&Notice>, period: Du
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::CertId;
     use crate::domain::assessment::assess;
     use crate::domain::rule::Rule;
     use crate::domain::time::DAY;
@@ -83,7 +98,9 @@ mod tests {
     }
 
     fn notice(rule: &Rule, at: UnixTime, owed: &[&str]) -> Notice {
-        Notice { remaining: rule.remaining(), at, owed: owed.iter().map(|name| (*name).to_owned()).collect() }
+        let certificate = Rc::new(Certificate::bare(CertId::of_der(b"der"), "localhost", END));
+        let owed = owed.iter().map(|name| (*name).to_owned()).collect();
+        Notice { certificate, rule: rule.name().to_owned(), remaining: rule.remaining(), at, owed }
     }
 
     #[test]

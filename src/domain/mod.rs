@@ -15,7 +15,7 @@ pub mod time;
 
 pub use assessment::Assessment;
 pub use certificate::{CertId, Certificate};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, Severity};
 pub use role::{Role, Usage};
 pub use rule::Rule;
 pub use time::UnixTime;

@@ -1,5 +1,7 @@
 //! The fields of an event: what a template can name.
 
+use std::rc::Rc;
+
 use minijinja::Value;
 
 use super::timestamp::rfc3339;
@@ -30,17 +32,18 @@ pub fn fields(event: &Event) -> Value {
 
 /// One event of each kind: what templates are tried on before they are needed.
 pub fn samples() -> Vec<Event> {
-    let certificate =
-        Certificate { id: CertId::of_der(b"sample"), name: "sample".to_owned(), not_after: UnixTime::from_secs(0) };
+    let certificate = Rc::new(Certificate::bare(CertId::of_der(b"sample"), "sample", UnixTime::from_secs(0)));
     let usage = Usage::new(Role::Client, Some("sample".to_owned()));
     [Rule::days(30), Rule::expired()]
         .iter()
         .map(|rule| Event {
             id: "0".repeat(32),
             kind: EventKind::of(rule),
-            certificate: certificate.clone(),
+            closes: None,
+            certificate: Rc::clone(&certificate),
             usage: usage.clone(),
             rule: rule.name().to_owned(),
+            since: certificate.not_after.before(rule.remaining()),
             timestamp: certificate.not_after.before(rule.remaining()),
         })
         .collect()

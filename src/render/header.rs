@@ -98,12 +98,14 @@ fn clean(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
     use crate::render::fields::samples;
 
     fn rendered(source: &str, name: &str) -> String {
         let mut event = samples().remove(0);
-        event.certificate.name = name.to_owned();
+        Rc::make_mut(&mut event.certificate).name = name.to_owned();
         let mut header = HeaderTemplate::compile(source).unwrap();
         header.resolve(&|variable| (variable == "TOKEN").then(|| "s3cret{{ event }}".to_owned()));
         header.render(&event).unwrap()

@@ -165,6 +165,8 @@ fn explain(error: &minijinja::Error, source: &str) -> TemplateError {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
     use crate::domain::{EventKind, Role, Usage};
 
@@ -176,7 +178,7 @@ mod tests {
 
     fn named(name: &str) -> Event {
         let mut event = soon();
-        event.certificate.name = name.to_owned();
+        Rc::make_mut(&mut event.certificate).name = name.to_owned();
         event
     }
 

@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn certificate(name: &str, not_after: i64) -> Certificate {
+fn certificate(name: &str, not_after: i64) -> Rc<Certificate> {
     let id = CertId::of_der(name.as_bytes());
-    Certificate { id, name: name.to_owned(), not_after: UnixTime::from_secs(not_after) }
+    Rc::new(Certificate::bare(id, name, UnixTime::from_secs(not_after)))
 }
 
 fn client(api_id: &str) -> Usage {

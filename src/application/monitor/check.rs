@@ -74,7 +74,7 @@ impl Monitor {
             }
             return false;
         }
-        let certificate = watched.certificate.clone();
+        let certificate = Rc::clone(&watched.certificate);
         for usage in &usages {
             turn.spend(ASSESSING);
             self.judge(&certificate, usage, at, turn);
@@ -97,7 +97,7 @@ impl Monitor {
     }
 
     /// Decides about one usage of a certificate, and tells whom it concerns.
-    fn judge(&mut self, certificate: &Certificate, usage: &Usage, at: UnixTime, turn: &mut Turn) {
+    fn judge(&mut self, certificate: &Rc<Certificate>, usage: &Usage, at: UnixTime, turn: &mut Turn) {
         let config = Rc::clone(&self.config);
         let period = config.expiry.period();
         let assessment = assess(certificate.not_after, &config.expiry.rules, turn.now);
@@ -107,7 +107,13 @@ impl Monitor {
             Verdict::Notify(crossing, _) => {
                 turn.spend(EVENT);
                 let event = Event::new(certificate, usage, &crossing, period, at, turn.now);
-                let notice = Notice { remaining: crossing.rule.remaining(), at, owed: Vec::new() };
+                let notice = Notice {
+                    certificate: Rc::clone(certificate),
+                    rule: event.rule.clone(),
+                    remaining: crossing.rule.remaining(),
+                    at,
+                    owed: Vec::new(),
+                };
                 self.record(&certificate.id).notices.insert(usage.clone(), notice);
                 self.announce_event(&event, turn);
                 self.tell(&event, at, None, turn);

@@ -215,7 +215,7 @@ impl Monitor {
             }
             turn.spend(1);
             self.listed = self.listed.saturating_add(1);
-            self.inventory.configure(listed.certificate.clone(), listed.usage.clone());
+            self.inventory.configure(Rc::clone(&listed.certificate), listed.usage.clone());
         }
         true
     }

@@ -1,5 +1,6 @@
 //! What observers hand over: taken from the queue in batches, item by item, each one parsed at most once.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use log::{debug, error};
@@ -77,7 +78,7 @@ impl Monitor {
         if item.len() > LARGEST_ITEM {
             refuse(Dropped::OversizedCertificate, turn);
         } else if let Some(observation) = Observation::decode(item) {
-            let known = self.inventory.get(&observation.id).map(|watched| watched.certificate.clone());
+            let known = self.inventory.get(&observation.id).map(|watched| Rc::clone(&watched.certificate));
             if let Some(certificate) = known {
                 self.admit(&certificate, &observation.usage, turn);
             } else if self.quarantine.contains(&observation.id) {
@@ -101,7 +102,7 @@ impl Monitor {
         let parsed = observed::certificate(&certificate);
         turn.effect(suspect(&[]));
         match parsed {
-            Ok(certificate) if certificate.id == id => self.admit(&certificate, &usage, turn),
+            Ok(certificate) if certificate.id == id => self.admit(&Rc::new(certificate), &usage, turn),
             Ok(_) => refuse(Dropped::BadQueueItem, turn),
             Err(problem) => {
                 if self.flood.admits(About::Refusal, turn.now) {
@@ -114,7 +115,7 @@ impl Monitor {
     }
 
     /// Takes a certificate into the inventory and checks it.
-    fn admit(&mut self, certificate: &Certificate, usage: &Usage, turn: &mut Turn) {
+    fn admit(&mut self, certificate: &Rc<Certificate>, usage: &Usage, turn: &mut Turn) {
         let id = certificate.id;
         match self.inventory.observe(certificate, usage, turn.now) {
             Admission::Known => {}

@@ -129,13 +129,12 @@ impl Monitor {
         if !self.flood.admits(About::Event, turn.now) {
             return;
         }
-        let Certificate { name, not_after, .. } = &event.certificate;
+        let Certificate { name, not_after, .. } = &*event.certificate;
         let hours = |length: Duration| length.as_secs() / HOUR.as_secs();
-        let when = match event.kind {
-            EventKind::CertificateExpiringSoon => {
-                format!("expires in {} hours", hours(event.timestamp.until(*not_after)))
-            }
-            EventKind::CertificateExpired => format!("expired {} hours ago", hours(not_after.until(event.timestamp))),
+        let when = if event.timestamp < *not_after {
+            format!("expires in {} hours", hours(event.timestamp.until(*not_after)))
+        } else {
+            format!("expired {} hours ago", hours(not_after.until(event.timestamp)))
         };
         warn!("EXPIRY EVENT FIRED for certificate '{name}' - {when} {}", labels(event));
     }

@@ -52,7 +52,7 @@ fn no_document_at_all_is_all_defaults() {
 fn a_webhook_needs_three_keys_and_has_defaults_for_the_rest() {
     let config = load(&webhook_with(""));
     let handler = &config.handlers[0];
-    assert_eq!((handler.events.as_slice(), handler.roles.as_slice()), (&EventKind::ALL[..], &Role::ALL[..]));
+    assert_eq!((handler.events.as_slice(), handler.roles.as_slice()), (&EventKind::OF_TYK[..], &Role::ALL[..]));
     assert!(handler.is_active() && handler.cooldown.is_zero());
     let webhook = webhook(&config);
     assert_eq!((webhook.method, webhook.timeout.as_secs(), webhook.cluster.as_str()), (Method::Post, 10, "hooks"));
@@ -71,7 +71,7 @@ fn every_key_of_a_webhook_is_read() {
     assert!(!handler.enabled && handler.cooldown.as_secs() == 7);
     let webhook = webhook(&config);
     assert_eq!((webhook.method, webhook.timeout.as_secs(), webhook.headers[0].0.as_str()), (Method::Put, 300, "x-a"));
-    assert_eq!(load(&webhook_with(r#", "events": ["*"]"#)).handlers[0].events, EventKind::ALL);
+    assert_eq!(load(&webhook_with(r#", "events": ["*"]"#)).handlers[0].events, EventKind::OF_CERTIFICATES);
 }
 
 #[test]

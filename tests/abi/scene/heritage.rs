@@ -42,6 +42,11 @@ struct Peer {
     id: Id,
     name: String,
     not_after: i64,
+    not_before: i64,
+    serial_number: String,
+    subject: String,
+    issuer: String,
+    sans: Vec<String>,
     usages: Vec<(u8, Option<String>, i64)>,
 }
 
@@ -97,7 +102,17 @@ impl Heritage {
         let shard = self.shards.entry(shard_of(&id)).or_default();
         let usage = (CLIENT, Some("orders".to_owned()), milliseconds(now));
         let name = "Test Client".to_owned();
-        shard.peers.push(Peer { id: Id(id), name, not_after: milliseconds(end), usages: vec![usage] });
+        shard.peers.push(Peer {
+            id: Id(id),
+            name,
+            not_after: milliseconds(end),
+            not_before: milliseconds(now),
+            serial_number: "4AD2".to_owned(),
+            subject: "CN=Test Client".to_owned(),
+            issuer: "CN=Test CA".to_owned(),
+            sans: vec!["client.example.com".to_owned()],
+            usages: vec![usage],
+        });
     }
 
     /// Puts it into shared data, as if the holder of the lease had written it. Returns its size in bytes.
