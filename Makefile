@@ -14,6 +14,13 @@ VENV := target/venv
 PYTHON := $(VENV)/bin/python
 VENV_READY := $(VENV)/.ready
 
+# What checks payloads and signatures without being ours. The npm packages' versions are in the lock file.
+OUTSIDERS := target/outsiders
+OUTSIDERS_READY := $(OUTSIDERS)/.ready
+ALERTMANAGER_VERSION := 0.25.*
+ALERTMANAGER := target/alertmanager
+ALERTMANAGER_READY := $(ALERTMANAGER)/.ready
+
 DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
 OHA_VERSION := 1.16.0
@@ -65,7 +72,7 @@ flood: $(WASM) ## A hundred thousand clients on the fake host: minutes
 	cargo test --locked --quiet --test abi -- --ignored --nocapture
 
 .PHONY: test-e2e
-test-e2e: $(WASM) $(TRAP) $(VENV_READY) ## The built plugin on real Envoy, with real receivers
+test-e2e: $(WASM) $(TRAP) $(VENV_READY) $(OUTSIDERS_READY) $(ALERTMANAGER_READY) ## The built plugin on real Envoy, with real receivers
 	@start=$$(date +%s); \
 	$(PYTHON) -m pytest -c tests/pyproject.toml tests/e2e $(PYTEST) && \
 	echo "end-to-end tests: $$(( $$(date +%s) - start )) s"
@@ -104,6 +111,29 @@ $(VENV_READY): tests/requirements.txt
 	@python3 -m venv $(VENV)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# Where there is no npm, or no Debian, the tests that need what is installed here are skipped, each by its name.
+$(OUTSIDERS_READY): tests/outsiders/package.json tests/outsiders/package-lock.json
+	@echo "Installing libraries of receivers from npm into $(OUTSIDERS)"
+	@rm -rf $(OUTSIDERS)
+	@mkdir -p $(OUTSIDERS)
+	@cp $^ $(OUTSIDERS)
+	@cd $(OUTSIDERS) && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null && \
+		touch .ready || echo "That failed: tests that need them are skipped"
+
+# Debian's binary looks for its templates where only root can put them; a path that is as long, but relative, is not.
+$(ALERTMANAGER_READY): tests/outsiders/apt.conf
+	@echo "Fetching Debian's prometheus-alertmanager $(ALERTMANAGER_VERSION) into $(ALERTMANAGER)"
+	@rm -rf $(ALERTMANAGER)
+	@mkdir -p $(ALERTMANAGER)/lists/partial $(ALERTMANAGER)/cache/archives/partial
+	@cp $< $(ALERTMANAGER)
+	@cd $(ALERTMANAGER) && apt-get -c ./apt.conf -qq update && \
+		apt-get -c ./apt.conf -qq download 'prometheus-alertmanager=$(ALERTMANAGER_VERSION)' && \
+		dpkg-deb -x prometheus-alertmanager_*.deb root && \
+		LC_ALL=C sed -i 's|/usr/share/prometheus/alertmanager|usr/share/prometheus/alertmanager/|g' \
+			root/usr/bin/prometheus-alertmanager && \
+		rm -rf lists cache *.deb && \
+		touch .ready || echo "That failed: tests that need it are skipped"
 
 $(DENY):
 	@echo "Installing cargo-deny $(DENY_VERSION) into target/tools"

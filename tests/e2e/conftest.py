@@ -1,12 +1,19 @@
-"""What every end-to-end test stands on: a scene of its own, and Envoy's log when a test fails."""
+"""What every end-to-end test stands on: a scene of its own, logs when a test fails, and no skip that nobody sees."""
 
+import os
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from lab.alertmanager import Alertmanager, notifying
+from lab.receiver import Receiver
 from lab.scene import Scene
+from lab.verdict import MissingError
+
+# With this variable set, a skip is a failure.
+REFUSE_SKIPS = "REFUSE_SKIPS"
 
 
 def pytest_configure() -> None:
@@ -20,11 +27,46 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         yield scene
 
 
+@pytest.fixture
+def people() -> Iterator[Receiver]:
+    """Whom the Alertmanager tells."""
+    with Receiver() as people:
+        yield people
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path, people: Receiver) -> Iterator[Alertmanager]:
+    with Alertmanager(tmp_path / "alertmanager", notifying(f"http://127.0.0.1:{people.port}/")) as alertmanager:
+        yield alertmanager
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if call.excinfo and call.excinfo.errisinstance(MissingError):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {call.excinfo.value}")
+    refuse_skip(report)
     if report.failed:
-        for scene in item.funcargs.values():
-            if isinstance(scene, Scene) and scene.envoy:
-                report.sections.append(("the end of Envoy's log", scene.envoy.tail()))
+        for player in item.funcargs.values():
+            if isinstance(player, Scene) and player.envoy:
+                report.sections.append(("the end of Envoy's log", player.envoy.tail()))
+            if isinstance(player, Alertmanager):
+                report.sections.append(("the end of Alertmanager's log", player.tail()))
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    refuse_skip(report)
+    return report
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get(REFUSE_SKIPS):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{REFUSE_SKIPS} is set. {reason}"

@@ -10,13 +10,14 @@ from types import TracebackType
 
 
 @contextmanager
-def reserved_port() -> Iterator[int]:
-    """A port for a listener of Envoy that others have to know beforehand.
+def reserved_port(option: int = SO_REUSEPORT) -> Iterator[int]:
+    """A port for a listener of Envoy, or of another server, that others have to know beforehand.
 
-    Envoy shares it because it asks for the same option; the kernel gives it to nobody else, and nothing listens here.
+    The server shares it because it asks for the same option; the kernel gives it to nobody else, and nothing listens
+    here.
     """
     with socket() as reserved:
-        reserved.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
+        reserved.setsockopt(SOL_SOCKET, option, 1)
         reserved.bind(("127.0.0.1", 0))
         yield reserved.getsockname()[1]
 
