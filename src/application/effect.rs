@@ -46,14 +46,37 @@ pub struct Call {
 }
 
 /// What became of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The receiver, or Envoy in its place (503 when it cannot connect, 504 when time is up), answered with this status.
-    Status(u16),
+    /// The receiver answered, or Envoy in its place.
+    Response(Response),
     /// The stream ended without an answer.
     NoResponse,
     /// Envoy does not take the call: it has no such cluster.
     NoCluster,
     /// Envoy has the cluster, but no host of it that takes a request now.
     NoHost,
+}
+
+/// An answer, as far as anybody looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// Whether Envoy made it: 503 when it cannot connect, 504 when time is up. It bears no
+    /// `x-envoy-upstream-service-time` then.
+    pub by_envoy: bool,
+    /// `Retry-After`.
+    pub retry_after: Option<String>,
+    /// `WebHook-Allowed-Origin`, the consent to a handshake.
+    pub allowed_origin: Option<String>,
+    /// `WebHook-Allowed-Rate`, in requests a minute.
+    pub allowed_rate: Option<String>,
+}
+
+impl Answer {
+    /// The receiver answered with this status.
+    pub fn status(status: u16) -> Self {
+        Self::Response(Response { status, ..Response::default() })
+    }
 }

@@ -86,9 +86,17 @@ impl Metric {
 pub enum Outcome {
     /// Answered with 2xx.
     Delivered,
-    /// Answered with any other status.
+    /// Answered with a status after which it is tried again.
     Status,
-    /// Not answered.
+    /// Answered with a status after which it is not.
+    Refused,
+    /// Answered with 410: the receiver wants nothing any more.
+    Gone,
+    /// Envoy could not reach the receiver.
+    Unreachable,
+    /// Envoy has waited for an answer as long as it was told.
+    Timeout,
+    /// The answer broke off, or was too large for Envoy.
     NoResponse,
     /// Envoy has no cluster of that name.
     NoCluster,
@@ -100,14 +108,28 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 6] =
-        [Self::Delivered, Self::Status, Self::NoResponse, Self::NoCluster, Self::NoHost, Self::TemplateError];
+    pub const ALL: [Self; 10] = [
+        Self::Delivered,
+        Self::Status,
+        Self::Refused,
+        Self::Gone,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::NoResponse,
+        Self::NoCluster,
+        Self::NoHost,
+        Self::TemplateError,
+    ];
 
     /// The word of logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
             Self::Status => "status",
+            Self::Refused => "refused",
+            Self::Gone => "gone",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
             Self::NoResponse => "no_response",
             Self::NoCluster => "no_cluster",
             Self::NoHost => "no_host",
@@ -143,15 +165,17 @@ pub enum Dropped {
     SeenFull,
     /// A webhook was switched off for want of an environment variable.
     WebhookDisabled,
-    /// Too many events wait for a webhook; this one waits until there is room.
+    /// Too many events wait for a webhook: this one was the least severe, and waits until there is room.
     OutboxFull,
+    /// All tries to deliver an event were in vain.
+    DeliveryFailed,
     /// What was found in shared data is not of this release.
     UnknownBlob,
 }
 
 impl Dropped {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::BadQueueItem,
         Self::UnreadableCertificate,
         Self::InventoryFull,
@@ -165,6 +189,7 @@ impl Dropped {
         Self::SeenFull,
         Self::WebhookDisabled,
         Self::OutboxFull,
+        Self::DeliveryFailed,
         Self::UnknownBlob,
     ];
 
@@ -184,6 +209,7 @@ impl Dropped {
             Self::SeenFull => "seen_full",
             Self::WebhookDisabled => "webhook_disabled",
             Self::OutboxFull => "outbox_full",
+            Self::DeliveryFailed => "delivery_failed",
             Self::UnknownBlob => "unknown_blob",
         }
     }

@@ -22,3 +22,4 @@ mod seen;
 mod shards;
 pub mod shared_data;
 mod snapshot;
+mod standing;

@@ -45,6 +45,12 @@ impl Changes {
         Some(shard)
     }
 
+    /// Takes the shard of this certificate, if it has to be written.
+    pub(super) fn take_of(&mut self, id: &CertId) -> Option<u16> {
+        let shard = shard_of(id);
+        self.changed.remove(&shard).then_some(shard)
+    }
+
     /// Whether the shard of this certificate waits to be written.
     pub(super) fn contains(&self, id: &CertId) -> bool {
         self.changed.contains(&shard_of(id))

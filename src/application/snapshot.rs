@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inventory::{Inventory, Sighting, Watched};
 use super::ledger::{Ledger, Record};
-use super::outbox::Outbox;
+use super::outbox::{Entry, Outbox};
 use super::shared_data::{decode, encode, fingerprint};
 use crate::config::Handler;
 use crate::domain::certificate::MOST_NAMES;
@@ -37,7 +37,8 @@ pub(super) struct Undelivered {
     pub(super) event: Event,
     /// The webhook's name. The document that rules now may know no such webhook.
     pub(super) webhook: String,
-    pub(super) failures: u32,
+    pub(super) tries: u32,
+    pub(super) is_passed_on: bool,
     pub(super) noticed_at: UnixTime,
 }
 
@@ -105,7 +106,8 @@ struct StoredEntry {
     since: i64,
     timestamp: i64,
     webhook: String,
-    failures: u32,
+    tries: u32,
+    is_passed_on: bool,
     noticed_at: i64,
 }
 
@@ -117,8 +119,13 @@ impl Snapshot {
         ledger: &Ledger,
         outbox: &Outbox,
         handlers: &[Handler],
+        is_retiring: bool,
     ) -> Vec<u8> {
-        let entry = |entry: &super::outbox::Entry| {
+        // A try is counted before it is made: what is due may be sent at any moment, unless nothing is sent any more.
+        let counted = |due: Option<UnixTime>, tries: u32| {
+            if due.is_some() && !is_retiring { tries.saturating_add(1) } else { tries }
+        };
+        let entry = |due: Option<UnixTime>, handler: usize, entry: &Entry| {
             let event = &entry.event;
             Some(StoredEntry {
                 id: event.id.clone(),
@@ -129,18 +136,19 @@ impl Snapshot {
                 rule: event.rule.clone(),
                 since: event.since.millis(),
                 timestamp: event.timestamp.millis(),
-                webhook: handlers.get(entry.handler)?.name.clone(),
-                failures: entry.failures,
+                webhook: handlers.get(handler)?.name.clone(),
+                tries: counted(due, entry.tries),
+                is_passed_on: entry.is_passed_on,
                 noticed_at: entry.noticed_at.millis(),
             })
         };
         // In the order in which they are to be sent.
         let mut entries: Vec<_> = outbox.shard(shard).collect();
-        entries.sort_unstable_by_key(|(due, _)| *due);
+        entries.sort_unstable_by_key(|(due, _, _)| *due);
         encode(&Self {
             peers: inventory.shard(shard).filter_map(StoredPeer::of).collect(),
             records: ledger.shard(shard).map(|(id, record)| StoredRecord::of(id, record)).collect(),
-            entries: entries.into_iter().filter_map(|(_, of)| entry(of)).collect(),
+            entries: entries.into_iter().filter_map(|(due, handler, of)| entry(due, handler, of)).collect(),
         })
     }
 
@@ -269,8 +277,13 @@ impl StoredRecord {
 
 impl StoredEntry {
     fn into_undelivered(self) -> Option<Undelivered> {
+        // It becomes part of headers.
+        let is_id = self.id.len() == 32 && self.id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_id {
+            return None;
+        }
         let event = Event {
-            id: cleaned(self.id),
+            id: self.id,
             kind: EventKind::parse(&self.event)?,
             closes: self.closes.as_deref().and_then(EventKind::parse),
             certificate: self.certificate.into_certificate(),
@@ -280,14 +293,15 @@ impl StoredEntry {
             timestamp: UnixTime::from_millis(self.timestamp),
         };
         let noticed_at = UnixTime::from_millis(self.noticed_at);
-        Some(Undelivered { event, webhook: self.webhook, failures: self.failures, noticed_at })
+        let Self { webhook, tries, is_passed_on, .. } = self;
+        Some(Undelivered { event, webhook, tries, is_passed_on, noticed_at })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::application::outbox::Entry;
+    use crate::application::outbox::Terms;
     use crate::application::shards::shard_of;
     use crate::config::Config;
 
@@ -307,7 +321,8 @@ mod tests {
         certificate.sans = vec!["a.example.com".to_owned()];
         let certificate = Rc::new(certificate);
         let usage = Usage::new(Role::Client, Some("orders".into()));
-        let (mut inventory, mut ledger, mut outbox) = (Inventory::new(10), Ledger::default(), Outbox::default());
+        let (mut inventory, mut ledger, mut outbox) =
+            (Inventory::new(10), Ledger::default(), Outbox::new(std::iter::once(Terms::default())));
         inventory.observe(&certificate, &usage, UnixTime::from_secs(3));
         inventory.configure(certificate.clone(), Usage::new(Role::Ca, None));
         let record = ledger.change(&certificate.id);
@@ -322,7 +337,7 @@ mod tests {
         record.notices.insert(usage.clone(), notice);
         record.told.insert((usage.clone(), EventKind::CertificateExpired, "ops".into()), UnixTime::from_secs(9));
         let event = Event {
-            id: "id".into(),
+            id: "0123456789abcdef0123456789abcdef".into(),
             kind: EventKind::CertificateExpiringSoon,
             closes: None,
             certificate: certificate.clone(),
@@ -331,20 +346,27 @@ mod tests {
             since: UnixTime::from_secs(6),
             timestamp: UnixTime::from_secs(8),
         };
-        let entry = Entry { event, handler: 0, failures: 2, noticed_at: UnixTime::from_millis(1_500) };
-        outbox.push(entry, UnixTime::from_secs(60));
+        let entry = Entry { tries: 2, ..Entry::new(event, UnixTime::from_millis(1_500)) };
+        outbox.push(0, entry, UnixTime::from_secs(60));
         Known { inventory, ledger, outbox, handlers, certificate, usage }
     }
 
-    fn stored(known: &Known) -> Vec<u8> {
-        Snapshot::of(shard_of(&known.certificate.id), &known.inventory, &known.ledger, &known.outbox, &known.handlers)
+    fn stored(known: &Known, is_retiring: bool) -> Vec<u8> {
+        Snapshot::of(
+            shard_of(&known.certificate.id),
+            &known.inventory,
+            &known.ledger,
+            &known.outbox,
+            &known.handlers,
+            is_retiring,
+        )
     }
 
     #[test]
     fn a_successor_knows_what_was_known() {
         let known = known();
         let (mut inventory, mut ledger) = (Inventory::new(10), Ledger::default());
-        let snapshot = Snapshot::decode(&stored(&known)).unwrap();
+        let snapshot = Snapshot::decode(&stored(&known, false)).unwrap();
         let undelivered = snapshot.restore(&mut inventory, &mut ledger);
         assert_eq!(ledger.get(&known.certificate.id), known.ledger.get(&known.certificate.id));
         let watched = inventory.get(&known.certificate.id).unwrap();
@@ -355,15 +377,17 @@ mod tests {
             "the document lists the other one"
         );
         let [one] = undelivered.as_slice() else { panic!("{undelivered:?}") };
-        assert_eq!((one.webhook.as_str(), one.failures), ("ops", 2));
-        let (_, entry) = known.outbox.shard(shard_of(&known.certificate.id)).next().unwrap();
+        assert_eq!((one.webhook.as_str(), one.tries), ("ops", 3), "the next try is counted before it is made");
+        let retired = Snapshot::decode(&stored(&known, true)).unwrap();
+        assert_eq!(retired.entries[0].tries, 2, "unless nobody makes it");
+        let (_, _, entry) = known.outbox.shard(shard_of(&known.certificate.id)).next().unwrap();
         assert_eq!(one.event, entry.event);
         assert_eq!(one.noticed_at, entry.noticed_at);
     }
 
     #[test]
     fn part_of_a_shard_is_nothing() {
-        let stored = stored(&known());
+        let stored = stored(&known(), false);
         for length in 0..stored.len() {
             assert!(Snapshot::decode(&stored[..length]).is_none(), "the first {length} bytes");
         }

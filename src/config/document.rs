@@ -37,6 +37,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentHash([u8; 4]);
 
+impl DocumentHash {
+    /// The same as a number.
+    pub const fn number(self) -> u32 {
+        u32::from_be_bytes(self.0)
+    }
+}
+
 impl fmt::Display for DocumentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex(&self.0))

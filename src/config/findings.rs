@@ -36,15 +36,23 @@ pub(super) struct Findings {
 }
 
 impl Findings {
+    /// Notes a problem. What is read once for each cluster of a webhook is one problem all the same.
     pub(super) fn problem(&self, problem: Problem) {
-        self.problems.borrow_mut().push(problem);
+        note(&self.problems, problem);
     }
 
     pub(super) fn warning(&self, warning: String) {
-        self.warnings.borrow_mut().push(warning);
+        note(&self.warnings, warning);
     }
 
     pub(super) fn into_parts(self) -> (Vec<Problem>, Vec<String>) {
         (self.problems.into_inner(), self.warnings.into_inner())
+    }
+}
+
+fn note<T: PartialEq>(known: &RefCell<Vec<T>>, new: T) {
+    let mut known = known.borrow_mut();
+    if !known.contains(&new) {
+        known.push(new);
     }
 }

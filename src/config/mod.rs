@@ -5,6 +5,7 @@
 
 mod certificates;
 mod document;
+mod duration;
 mod expiry;
 mod findings;
 mod observe;
@@ -16,20 +17,16 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
-use std::rc::Rc;
-
 pub use certificates::Configured;
 pub use document::DocumentHash;
 pub use expiry::Expiry;
 pub use findings::Problem;
 pub use observe::{ApiId, Observe};
 pub use url::Url;
-pub use webhook::{Action, Handler, Method, Webhook};
+pub use webhook::{Action, Authorization, Delivery, Handler, Method, Routing, Webhook};
 
 use findings::Findings;
 use reader::{Node, Object};
-
-use crate::render::Template;
 
 /// What an instance of the plugin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +81,7 @@ impl Config {
     pub fn load(bytes: &[u8]) -> Result<Self, Vec<Problem>> {
         let findings = Findings::default();
         let document = document::parse(bytes).map_err(|message| vec![Problem::of_document(message)])?;
-        let config = Node::root(&document, &findings).object(&KEYS).and_then(|root| read(&root, &findings));
+        let config = Node::root(&document, &findings).object(&KEYS).map(|root| read(&root, &findings));
         let hash = document::hash(&document);
         match (config, findings.into_parts()) {
             (Some(config), (problems, warnings)) if problems.is_empty() => Ok(Self { hash, warnings, ..config }),
@@ -92,22 +89,17 @@ impl Config {
         }
     }
 
-    /// Looks up the `${NAME}`s of headers and switches off the webhooks that miss one; returns one line for each of
-    /// them.
+    /// Looks up the `${NAME}`s of webhooks and switches off those that miss one or whose secrets are none; returns one
+    /// line for each of them.
     ///
     /// # Errors
     /// With `strict_env`, the missing variables are problems.
     pub fn resolve(&mut self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>, Vec<Problem>> {
         let mut lines = Vec::new();
         for handler in self.handlers.iter_mut().filter(|handler| handler.enabled) {
-            let missing = handler.resolve(environment);
-            if let Some(name) = missing.first() {
-                handler.missing_variable = true;
-                lines.push(format!(
-                    "webhook {:?} is disabled: environment variable {name} is not set; name it in \
-                     vm_config.environment_variables.host_env_keys and set it for Envoy",
-                    handler.name
-                ));
+            if let Some(problem) = handler.resolve(environment) {
+                handler.is_switched_off = true;
+                lines.push(format!("webhook {:?} is disabled: {problem}", handler.name));
             }
         }
         if self.strict_env && !lines.is_empty() {
@@ -132,22 +124,16 @@ const KEYS: [&str; 12] = [
     "target_clusters",
 ];
 
-fn read(root: &Object<'_>, findings: &Findings) -> Option<Config> {
+fn read(root: &Object<'_>, findings: &Findings) -> Config {
     let require_https = root.get("require_https").and_then(|node| node.boolean()).unwrap_or(false);
-    let default_template = match Template::compile(include_str!("../../templates/default_webhook.json")) {
-        Ok(template) => Rc::new(template),
-        Err(error) => {
-            findings.problem(Problem::of_document(format!("the built-in template is broken: {error}")));
-            return None;
-        }
-    };
-    let mut handlers = webhook::read(root, &default_template, require_https, findings);
-    handlers.extend(tyk::read_handlers(root, &default_template, require_https, findings));
+    let mut handlers = webhook::read(root, require_https, findings);
+    handlers.extend(tyk::read_handlers(root, require_https, findings));
     webhook::refuse_equal_names(&handlers, findings);
+    webhook::check_successions(&handlers, findings);
     if !handlers.iter().any(|handler| handler.enabled && matches!(handler.action, Action::Webhook(_))) {
         findings.warning("no webhook is configured: events go to the log only".to_owned());
     }
-    Some(Config {
+    Config {
         mode: root.get("mode").and_then(|node| node.word(&Mode::WORDS)),
         hash: DocumentHash::default(),
         expiry: expiry::read(root),
@@ -156,5 +142,5 @@ fn read(root: &Object<'_>, findings: &Findings) -> Option<Config> {
         handlers,
         warnings: Vec::new(),
         strict_env: root.get("strict_env").and_then(|node| node.boolean()).unwrap_or(false),
-    })
+    }
 }

@@ -107,6 +107,15 @@ impl<'a> Node<'a> {
         self.value.is_string()
     }
 
+    /// The text that stands here, if it is one.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        self.value.as_str()
+    }
+
+    pub(super) fn is_object(&self) -> bool {
+        self.value.is_object()
+    }
+
     pub(super) fn is_list(&self) -> bool {
         self.value.is_array()
     }
@@ -148,9 +157,14 @@ impl<'a> Object<'a> {
     pub(super) fn require(&self, key: &str) -> Option<Node<'a>> {
         let node = self.get(key);
         if node.is_none() {
-            self.findings.problem(Problem::at(&join(&self.path, key), "missing; this key is required".to_owned()));
+            self.missing(key);
         }
         node
+    }
+
+    /// Reports that `key` must be there and is not.
+    pub(super) fn missing(&self, key: &str) {
+        self.findings.problem(Problem::at(&join(&self.path, key), "missing; this key is required".to_owned()));
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Node<'a>)> + '_ {

@@ -2,69 +2,59 @@
 //! `eventHandlers`. Both become the same [`Handler`]s as `webhooks`.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 use std::time::Duration;
 
+use super::duration::read_duration;
 use super::findings::Findings;
 use super::reader::{Node, Object};
 use super::webhook::{
-    Action, DEFAULT_TIMEOUT, Handler, Method, Webhook, is_name_char, read_header, read_headers, read_url,
+    Action, DEFAULT_TIMEOUT, Delivery, Handler, Method, Routing, Webhook, label, read_header, read_headers, read_url,
 };
+use crate::domain::EventKind;
 use crate::domain::text::harmless;
-use crate::domain::{EventKind, Role};
-use crate::render::Template;
+use crate::render::format::{Format, Preset};
+use crate::render::go;
+use crate::render::{HeaderTemplate, TemplateError};
 
 /// The template that Tyk ships, and the name by which its documents call it.
 const BUILT_IN: &str = "templates/default_webhook.json";
 
 /// What all handlers of a document share.
 struct Document<'a> {
-    /// The built-in body.
-    body: &'a Rc<Template>,
-    /// Bodies by the path that a handler names; nothing where one is broken.
-    templates: Vec<(&'a str, Option<Rc<Template>>)>,
+    /// Bodies by the path that a handler names, in Jinja; nothing where one is broken.
+    templates: Vec<(&'a str, Option<String>)>,
     /// Clusters by the host of a URL.
     clusters: Vec<(&'a str, &'a str)>,
     require_https: bool,
     findings: &'a Findings,
 }
 
-pub(super) fn read_handlers<'a>(
-    root: &Object<'a>,
-    body: &'a Rc<Template>,
-    require_https: bool,
-    findings: &'a Findings,
-) -> Vec<Handler> {
-    let document =
-        Document { body, templates: read_templates(root), clusters: read_clusters(root), require_https, findings };
+pub(super) fn read_handlers<'a>(root: &Object<'a>, require_https: bool, findings: &'a Findings) -> Vec<Handler> {
+    let document = Document { templates: read_templates(root), clusters: read_clusters(root), require_https, findings };
     let mut handlers = read_classic(root, &document);
     handlers.extend(read_oas(root, &document));
     make_names_unique(&mut handlers);
     handlers
 }
 
-fn read_templates<'a>(root: &Object<'a>) -> Vec<(&'a str, Option<Rc<Template>>)> {
+fn read_templates<'a>(root: &Object<'a>) -> Vec<(&'a str, Option<String>)> {
     let Some(templates) = root.get("templates").and_then(|node| node.any_object()) else { return Vec::new() };
-    let compile = |node: &Node<'a>| {
+    let read = |node: &Node<'a>| {
         let source = node.text()?;
-        match Template::compile(source) {
-            Ok(template) => return Some(Rc::new(template)),
-            Err(_) if is_go_template(source) => node.refuse(
-                "is a Go template; write it in Jinja: {{ cert_name }} for {{.Meta.CertName}}, {{ event }} for {{.Type}}",
-            ),
-            Err(error) => node.refuse(format!("webhook template error: {error}")),
+        match translated(source).and_then(|jinja| Format::template(&jinja, true).map(|_| jinja)) {
+            Ok(jinja) => Some(jinja),
+            Err(error) => {
+                node.refuse(format!("webhook template error: {error}"));
+                None
+            }
         }
-        None
     };
-    templates.entries().map(|(path, node)| (path, compile(&node))).collect()
+    templates.entries().map(|(path, node)| (path, read(&node))).collect()
 }
 
-/// Go's actions name fields with a leading dot, which Jinja never does.
-fn is_go_template(source: &str) -> bool {
-    source.split("{{").skip(1).any(|action| {
-        let action = action.split("}}").next().unwrap_or_default();
-        action.split_whitespace().any(|word| word.trim_start_matches('-').starts_with('.'))
-    })
+/// A template in Jinja, whether it is one or was written for Tyk.
+fn translated(source: &str) -> Result<String, TemplateError> {
+    if go::is_go_template(source) { go::to_jinja(source) } else { Ok(source.to_owned()) }
 }
 
 fn read_clusters<'a>(root: &Object<'a>) -> Vec<(&'a str, &'a str)> {
@@ -106,7 +96,7 @@ fn read_classic_handler(node: &Node<'_>, event: EventKind, document: &Document<'
                 meta.get("event_timeout").and_then(|node| node.integer(0..=365 * 86_400)).unwrap_or_default();
             Some(Handler {
                 name: read_name(&meta, event),
-                events: vec![event],
+                routing: Routing::of_events(vec![event]),
                 cooldown: Duration::from_secs(cooldown.into()),
                 enabled: !meta.get("disabled").and_then(|node| node.boolean()).unwrap_or(false),
                 ..read_webhook(&meta, ["target_path", "template_path", "header_map"], document)?
@@ -115,7 +105,7 @@ fn read_classic_handler(node: &Node<'_>, event: EventKind, document: &Document<'
         "eh_log_handler" => {
             let meta = meta.and_then(|node| node.object(&["prefix"]));
             let prefix = meta.and_then(|meta| meta.get("prefix")).and_then(|node| node.text()).unwrap_or_default();
-            Some(Handler { events: vec![event], ..log_handler(harmless(prefix), event) })
+            Some(Handler { routing: Routing::of_events(vec![event]), ..log_handler(harmless(prefix), event) })
         }
         "eh_dynamic_handler" => {
             name.refuse(
@@ -143,13 +133,13 @@ fn read_oas_handler(node: &Node<'_>, document: &Document<'_>) -> Option<Handler>
     refuse_id(&entry);
     let trigger = entry.require("trigger").and_then(|node| read_event(node.text()?, &node));
     let kind = entry.require("type").and_then(|node| node.word(&[("webhook", ())]));
-    let cooldown = entry.get("cooldownPeriod").and_then(|node| read_go_duration(&node)).unwrap_or_default();
+    let cooldown = entry.get("cooldownPeriod").and_then(|node| read_duration(&node)).unwrap_or_default();
     let enabled = entry.get("enabled").and_then(|node| node.boolean());
     let webhook = read_webhook(&entry, ["url", "bodyTemplate", "headers"], document);
     let (event, ()) = (trigger?, kind?);
     Some(Handler {
         name: read_name(&entry, event),
-        events: vec![event],
+        routing: Routing::of_events(vec![event]),
         cooldown,
         // Tyk reads a missing `enabled` as false; somebody who pastes a handler here wants it.
         enabled: enabled.unwrap_or(true),
@@ -163,15 +153,27 @@ fn read_webhook(entry: &Object<'_>, names: [&str; 3], document: &Document<'_>) -
     let url_node = entry.require(url);
     let url = url_node.as_ref().and_then(|node| read_url(node, document.require_https));
     let method = entry.get("method").and_then(|node| node.word(&Method::WORDS)).unwrap_or(Method::Post);
-    let template = entry.get(template).filter(|node| node.text() != Some(""));
-    let template = template.map_or_else(|| Some(Rc::clone(document.body)), |node| find_template(&node, document));
+    let format = read_format(entry.get(template).as_ref(), document);
     let headers = entry.get(headers).map(|node| read_any_headers(&node, document.findings)).unwrap_or_default();
     let url = url?;
     let cluster_of =
         |host: &str| document.clusters.iter().find(|(known, _)| *known == host).map(|(_, cluster)| *cluster);
     let cluster = cluster_of(&url.authority).or_else(|| cluster_of(url.host())).unwrap_or(url.host()).to_owned();
-    let webhook = Webhook { cluster, url, method, headers, template: template?, timeout: DEFAULT_TIMEOUT };
-    Some(handler(Action::Webhook(webhook)))
+    let webhook = Webhook {
+        cluster,
+        url,
+        method,
+        headers,
+        authorization: None,
+        format: format?,
+        refreshes: false,
+        signing: None,
+        timeout: DEFAULT_TIMEOUT,
+        delivery: Delivery::default(),
+        handshake: false,
+        test_on_start: false,
+    };
+    Some(handler(Action::Webhook(Box::new(webhook))))
 }
 
 fn log_handler(prefix: String, event: EventKind) -> Handler {
@@ -181,32 +183,32 @@ fn log_handler(prefix: String, event: EventKind) -> Handler {
 fn handler(action: Action) -> Handler {
     Handler {
         name: String::new(),
-        events: Vec::new(),
-        roles: Role::ALL.to_vec(),
+        routing: Routing::of_events(Vec::new()),
         cooldown: Duration::ZERO,
         enabled: true,
-        missing_variable: false,
+        is_switched_off: false,
         action,
     }
 }
 
-fn find_template(node: &Node<'_>, document: &Document<'_>) -> Option<Rc<Template>> {
-    let path = node.text()?;
-    if let Some((_, template)) = document.templates.iter().find(|(known, _)| *known == path) {
+fn read_format(node: Option<&Node<'_>>, document: &Document<'_>) -> Option<Format> {
+    let path = node.and_then(super::reader::Node::text).unwrap_or_default();
+    let known = document.templates.iter().find(|(known, _)| *known == path);
+    if let Some((_, template)) = known {
         // A broken one has been reported where it stands.
-        return template.clone();
+        return Format::template(template.as_deref()?, true).ok();
     }
-    if path != BUILT_IN {
+    if let Some(node) = node.filter(|_| !path.is_empty() && path != BUILT_IN) {
         node.refuse_value(format!(
             "{BUILT_IN}, or a key of \"templates\" that holds the text: a plugin cannot read files"
         ));
         return None;
     }
-    Some(Rc::clone(document.body))
+    Format::preset(Preset::Default, false, Vec::new()).ok()
 }
 
 /// A map of names and values, or the list of `{ name, value }` that Tyk's own schema has.
-fn read_any_headers(node: &Node<'_>, findings: &Findings) -> Vec<(String, crate::render::HeaderTemplate)> {
+fn read_any_headers(node: &Node<'_>, findings: &Findings) -> Vec<(String, HeaderTemplate)> {
     if !node.is_list() {
         return read_headers(node, findings);
     }
@@ -236,7 +238,7 @@ fn refuse_id(entry: &Object<'_>) {
 /// A name that can be a metric label, or one made of the event.
 fn read_name(entry: &Object<'_>, event: EventKind) -> String {
     let name = entry.get("name").and_then(|node| node.text()).unwrap_or_default();
-    let name: String = name.chars().map(|c| if is_name_char(c) { c } else { '-' }).take(56).collect();
+    let name = label(name);
     if name.is_empty() { event.to_string() } else { name }
 }
 
@@ -251,38 +253,4 @@ fn make_names_unique(handlers: &mut [Handler]) {
             handler.name = format!("{base}-{number}");
         }
     }
-}
-
-/// A duration as Go writes it: `10s`, `1m30s`, `2h`; no fractions.
-fn read_go_duration(node: &Node<'_>) -> Option<Duration> {
-    let parsed = node.text().map(parse_go_duration)?;
-    if parsed.is_none() {
-        node.refuse_value("a duration such as 10s, 1m30s or 2h");
-    }
-    parsed
-}
-
-fn parse_go_duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text.trim();
-    if rest == "0" {
-        return Some(total);
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, after) = rest.split_at_checked(digits)?;
-        let unit_end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at_checked(unit_end)?;
-        let number = number.parse::<u64>().ok()?;
-        let length = match unit {
-            "h" => Duration::from_secs(number.checked_mul(3_600)?),
-            "m" => Duration::from_secs(number.checked_mul(60)?),
-            "s" => Duration::from_secs(number),
-            "ms" => Duration::from_millis(number),
-            _ => return None,
-        };
-        total = total.checked_add(length)?;
-        rest = after;
-    }
-    (!text.trim().is_empty() && total <= Duration::from_secs(365 * 86_400)).then_some(total)
 }

@@ -2,4 +2,5 @@
 
 pub mod observed;
 pub mod pem;
+pub mod retry_after;
 pub mod x509;

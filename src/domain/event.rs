@@ -164,7 +164,7 @@ impl Event {
 
     /// The event that asks whether the webhook of this name works, once for a document. It looks like any other, so that
     /// whatever takes real ones takes it.
-    pub fn test(webhook: &str, document: u64, now: UnixTime) -> Self {
+    pub fn test(webhook: &str, document: u32, now: UnixTime) -> Self {
         let kind = EventKind::WebhookTest;
         let certificate = Rc::new(Certificate::bare(CertId::of_der(webhook.as_bytes()), "cert-expiry-monitor", now));
         let usage = Usage::new(Role::Server, None);

@@ -6,6 +6,8 @@
 pub mod assessment;
 pub mod backoff;
 pub mod certificate;
+pub mod chance;
+pub mod delivery;
 pub mod event;
 pub mod ledger;
 pub mod role;

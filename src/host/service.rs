@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::calls::{self, HostSharedData, Queue, Taken};
 use super::metrics::Metrics;
-use crate::application::effect::{Answer, Call, CallId, Effect};
+use crate::application::effect::{Answer, Call, CallId, Effect, Response};
 use crate::application::lease::{Because, Candidate, Heritage, Kind, Standing, Store};
 use crate::application::metric::Metric;
 use crate::application::monitor::{Input, Monitor};
@@ -63,6 +63,19 @@ struct Office {
 /// There is a newer holder.
 struct Superseded;
 
+/// What a receiver has answered, or Envoy in its place.
+fn answer() -> Answer {
+    let text = |name| calls::answer_header(name).and_then(|value| String::from_utf8(value).ok());
+    let Some(status) = text(":status").and_then(|status| status.parse().ok()) else { return Answer::NoResponse };
+    Answer::Response(Response {
+        status,
+        by_envoy: calls::answer_header("x-envoy-upstream-service-time").is_none(),
+        retry_after: text("retry-after"),
+        allowed_origin: text("webhook-allowed-origin"),
+        allowed_rate: text("webhook-allowed-rate"),
+    })
+}
+
 impl Service {
     /// A service for a document whose variables have been resolved. Nothing is done before the first tick: the host
     /// configures an instance also just to see whether it takes its configuration.
@@ -100,7 +113,8 @@ impl Service {
     }
 
     fn take_office(&mut self, now: UnixTime) {
-        let monitor = Monitor::new(Rc::clone(&self.config), self.missing.clone(), self.configured, now);
+        let seed = RandomState::new().hash_one(now.millis());
+        let monitor = Monitor::new(Rc::clone(&self.config), self.missing.clone(), self.configured, now, seed);
         let (queue, unread, calls) = (None, Monitor::stored_keys().collect(), Vec::new());
         self.office = Some(Office { monitor, queue, unread, calls, leaving: None });
         self.metrics.forget_values();
@@ -166,10 +180,8 @@ impl Service {
         let Some(office) = &mut self.office else { return };
         let Some(index) = office.calls.iter().position(|(known, _)| *known == token) else { return };
         let (_, call) = office.calls.swap_remove(index);
-        let status = || calls::answer_header(":status").and_then(|status| String::from_utf8(status).ok()?.parse().ok());
-        let answer = if headers == 0 { None } else { status() };
         let now = calls::now();
-        self.handle(Input::Answered(call, answer.map_or(Answer::NoResponse, Answer::Status)), now);
+        self.handle(Input::Answered(call, if headers == 0 { Answer::NoResponse } else { answer() }), now);
         // There is room for the next request now.
         self.adjust_period(now);
     }

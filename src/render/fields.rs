@@ -1,50 +1,141 @@
 //! The fields of an event: what a template can name.
 
-use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use minijinja::Value;
+use minijinja::value::{Enumerator, Object};
 
+pub use super::samples::samples;
 use super::timestamp::rfc3339;
-use crate::domain::{CertId, Certificate, Event, EventKind, Role, Rule, UnixTime, Usage};
+use crate::domain::{Event, EventKind, UnixTime};
 
-/// The fields of `event`: those of the default body, and its `id` for a header such as `Idempotency-Key: {{ id }}`. What
-/// an event does not have (`api_id` of a server, `expired_at` of one that is expiring) is nothing: false in an `if`,
-/// `null` in JSON, and empty in a text.
-pub fn fields(event: &Event) -> Value {
-    let certificate = &event.certificate;
-    let ends = rfc3339(certificate.not_after);
-    let is_expired = event.kind == EventKind::CertificateExpired;
-    Value::from_pairs([
-        ("id", Value::from(event.id.as_str())),
-        ("event", Value::from(event.kind.as_str())),
-        ("message", Value::from(event.message())),
-        ("cert_id", Value::from(certificate.id.to_string())),
-        ("cert_name", Value::from(certificate.name.as_str())),
-        ("expires_at", Value::from((!is_expired).then(|| ends.clone()))),
-        ("days_remaining", Value::from((!is_expired).then(|| event.days_remaining()))),
-        ("expired_at", Value::from(is_expired.then_some(ends))),
-        ("days_since_expiry", Value::from(is_expired.then(|| event.days_since_expiry()))),
-        ("cert_role", Value::from(event.usage.role().as_str())),
-        ("api_id", Value::from(event.usage.api_id())),
-        ("timestamp", Value::from(rfc3339(event.timestamp))),
-    ])
+/// What a body says beside its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// When the body is made.
+    pub now: UnixTime,
+    /// How long an alert lasts that is not repeated.
+    pub lasts: Duration,
 }
 
-/// One event of each kind: what templates are tried on before they are needed.
-pub fn samples() -> Vec<Event> {
-    let certificate = Rc::new(Certificate::bare(CertId::of_der(b"sample"), "sample", UnixTime::from_secs(0)));
-    let usage = Usage::new(Role::Client, Some("sample".to_owned()));
-    [Rule::days(30), Rule::expired()]
-        .iter()
-        .map(|rule| Event {
-            id: "0".repeat(32),
-            kind: EventKind::of(rule),
-            closes: None,
-            certificate: Rc::clone(&certificate),
-            usage: usage.clone(),
-            rule: rule.name().to_owned(),
-            since: certificate.not_after.before(rule.remaining()),
-            timestamp: certificate.not_after.before(rule.remaining()),
-        })
-        .collect()
+impl Context {
+    /// The context of a body that is made together with `event`.
+    pub fn of(event: &Event) -> Self {
+        Self { now: event.timestamp, lasts: Duration::ZERO }
+    }
+}
+
+/// A field and how it is read.
+pub(super) type Field = (&'static str, fn(&Event, Context) -> Value);
+
+/// Every field: those of the default body first, then what other receivers ask for. What an event does not have (`api_id`
+/// of a server, `expired_at` of one that is expiring) is nothing: false in an `if`, `null` in JSON, and empty in a text.
+pub(super) const FIELDS: [Field; 25] = [
+    ("event", |event, _| event.kind.as_str().into()),
+    ("message", |event, _| event.message().into()),
+    ("cert_id", |event, _| event.certificate.id.to_string().into()),
+    ("cert_name", |event, _| event.certificate.name.as_str().into()),
+    ("expires_at", |event, _| (!is_expired(event)).then(|| rfc3339(event.certificate.not_after)).into()),
+    ("days_remaining", |event, _| (!is_expired(event)).then(|| event.days_remaining()).into()),
+    ("expired_at", |event, _| is_expired(event).then(|| rfc3339(event.certificate.not_after)).into()),
+    ("days_since_expiry", |event, _| is_expired(event).then(|| event.days_since_expiry()).into()),
+    ("cert_role", |event, _| event.usage.role().as_str().into()),
+    ("api_id", |event, _| event.usage.api_id().into()),
+    ("timestamp", |event, _| rfc3339(event.timestamp).into()),
+    ("id", |event, _| event.id.as_str().into()),
+    ("key", |event, _| event.key().into()),
+    ("severity", |event, _| event.severity().as_str().into()),
+    ("rule", |event, _| event.rule.as_str().into()),
+    ("resolved", |event, _| (event.kind == EventKind::CertificateResolved).into()),
+    ("serial_number", |event, _| known(&event.certificate.serial_number)),
+    ("subject", |event, _| known(&event.certificate.subject)),
+    ("issuer", |event, _| known(&event.certificate.issuer)),
+    ("sans", |event, _| event.certificate.sans.clone().into()),
+    ("not_before", |event, _| rfc3339(event.certificate.not_before).into()),
+    ("not_after", |event, _| rfc3339(event.certificate.not_after).into()),
+    ("alert", |event, context| group(&ALERT, event, context)),
+    ("unix", |event, context| group(&UNIX, event, context)),
+    ("data", |event, context| group(&DATA, event, context)),
+];
+
+/// Fields that hold others: `alert`, `unix` and `data`.
+pub(super) const GROUPS: [(&str, &[Field]); 3] = [("alert", &ALERT), ("unix", &UNIX), ("data", &DATA)];
+
+/// The alert that an event is, or that it closes: the same from its first event to its last.
+const ALERT: [Field; 4] = [
+    ("name", |event, _| event.alert().as_str().into()),
+    ("severity", |event, _| event.alert().severity().as_str().into()),
+    ("starts_at", |event, _| rfc3339(event.since).into()),
+    ("ends_at", |event, context| {
+        let is_over = event.kind == EventKind::CertificateResolved;
+        rfc3339(if is_over { context.now } else { context.now.after(context.lasts) }).into()
+    }),
+];
+
+/// Times in seconds since 1970.
+const UNIX: [Field; 3] = [
+    ("timestamp", |event, _| event.timestamp.secs().into()),
+    ("not_before", |event, _| event.certificate.not_before.secs().into()),
+    ("not_after", |event, _| event.certificate.not_after.secs().into()),
+];
+
+/// What a body that was written for `NetBox` SSL names.
+const DATA: [Field; 9] = [
+    ("common_name", |event, _| event.certificate.name.as_str().into()),
+    ("valid_to", |event, _| rfc3339(event.certificate.not_after).into()),
+    ("issuer", |event, _| known(&event.certificate.issuer)),
+    ("days_remaining", |event, _| days_left(event).into()),
+    ("threshold", |event, _| threshold(&event.rule)),
+    // That one counts the services that use a certificate. An event is about one use of it.
+    ("assignment_count", |_, _| 1.into()),
+    ("serial_number", |event, _| known(&event.certificate.serial_number)),
+    ("subject", |event, _| known(&event.certificate.subject)),
+    ("sans", |event, _| event.certificate.sans.clone().into()),
+];
+
+fn is_expired(event: &Event) -> bool {
+    event.kind == EventKind::CertificateExpired
+}
+
+fn known(text: &str) -> Value {
+    Some(text).filter(|text| !text.is_empty()).into()
+}
+
+/// Whole days until the end, rounded down: below zero from the very moment of it.
+fn days_left(event: &Event) -> i64 {
+    let days = |days: u64| i64::try_from(days).unwrap_or(i64::MAX);
+    if event.timestamp < event.certificate.not_after {
+        days(event.days_remaining())
+    } else {
+        -1 - days(event.days_since_expiry())
+    }
+}
+
+/// The days of a rule such as `30d`; the name of one that is not counted in days.
+fn threshold(rule: &str) -> Value {
+    let days = if rule == "expired" { Some(0) } else { rule.strip_suffix('d').and_then(|days| days.parse().ok()) };
+    days.map_or_else(|| rule.into(), |days: u32| days.into())
+}
+
+fn group(fields: &[Field], event: &Event, context: Context) -> Value {
+    Value::from_object(Record(fields.iter().map(|(name, read)| (*name, read(event, context))).collect()))
+}
+
+/// Names and values in an order of their own. There are few of them, so looking for one is cheaper than sorting all.
+#[derive(Debug)]
+pub(super) struct Record(pub(super) Vec<(&'static str, Value)>);
+
+impl Object for Record {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.0.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.iter().map(|(name, _)| (*name).into()).collect())
+    }
 }

@@ -15,7 +15,8 @@ const LONGEST: usize = 1_024;
 pub struct HeaderTemplate(Vec<Part>);
 
 enum Part {
-    Text(Box<Template>),
+    Text(String),
+    Template(Box<Template>),
     /// The name of an environment variable, and its value once resolved.
     Variable(String, Option<String>),
 }
@@ -23,9 +24,19 @@ enum Part {
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(_) => f.write_str("Text"),
+            Self::Text(_) | Self::Template(_) => f.write_str("Text"),
             Self::Variable(name, _) => write!(f, "${{{name}}}"),
         }
+    }
+}
+
+impl Part {
+    /// Most values are plain text, for which no template is needed.
+    fn of(source: &str) -> Result<Self, TemplateError> {
+        if source.contains('{') {
+            return Ok(Self::Template(Box::new(Template::compile(source)?)));
+        }
+        Ok(Self::Text(source.to_owned()))
     }
 }
 
@@ -36,11 +47,11 @@ impl HeaderTemplate {
         let mut parts = Vec::new();
         let mut rest = source;
         while let Some((text, name, after)) = split_variable(rest)? {
-            parts.push(Part::Text(Box::new(Template::compile(text)?)));
+            parts.push(Part::of(text)?);
             parts.push(Part::Variable(name.to_owned(), None));
             rest = after;
         }
-        parts.push(Part::Text(Box::new(Template::compile(rest)?)));
+        parts.push(Part::of(rest)?);
         Ok(Self(parts))
     }
 
@@ -64,7 +75,8 @@ impl HeaderTemplate {
         let mut value = String::new();
         for part in &self.0 {
             match part {
-                Part::Text(template) => value.push_str(&template.text(event)?),
+                Part::Text(text) => value.push_str(text),
+                Part::Template(template) => value.push_str(&template.text(event)?),
                 Part::Variable(_, secret) => value.push_str(secret.as_deref().unwrap_or_default()),
             }
         }
@@ -73,14 +85,13 @@ impl HeaderTemplate {
 }
 
 /// The text before the first `${NAME}`, the name, and what follows.
-fn split_variable(text: &str) -> Result<Option<(&str, &str, &str)>, TemplateError> {
+pub(super) fn split_variable(text: &str) -> Result<Option<(&str, &str, &str)>, TemplateError> {
     let Some((before, rest)) = text.split_once("${") else { return Ok(None) };
     let name = rest
         .split_once('}')
         .filter(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
-    let column = before.chars().count().saturating_add(1);
     let message = || "after ${ the name of an environment variable and } are expected".to_owned();
-    let (name, after) = name.ok_or_else(|| TemplateError { line: 1, column, message: message() })?;
+    let (name, after) = name.ok_or_else(|| TemplateError::at(text, before.len(), message()))?;
     Ok(Some((before, name, after)))
 }
 

@@ -1,9 +1,26 @@
-//! Event → what goes over the wire: bodies and header values.
+//! Event → what goes over the wire: bodies, header values, signatures.
+//!
+//! A [`Format`] says how the bodies of a webhook look: a preset that receivers know, or a [`Template`] of the user.
 
 pub mod fields;
+mod filters;
+pub mod format;
+pub mod go;
+mod grammar;
 pub mod header;
+mod neutral;
+mod options;
+mod pen;
+mod preset;
+mod samples;
+pub mod secret;
+pub mod signature;
 pub mod template;
 pub mod timestamp;
 
+#[cfg(test)]
+mod tests;
+
+pub use format::Format;
 pub use header::HeaderTemplate;
 pub use template::{Template, TemplateError};

@@ -142,7 +142,7 @@ fn a_thousand_events_wait_for_a_webhook_and_the_others_arrive_when_there_is_room
     host.run_for(&mut [&mut monitor.vm], seconds(60));
     assert_eq!(metric(&host, "outbox_entries;.;webhook=.=ops"), 1_000);
     assert_eq!(dropped(&host, "outbox_full"), 500);
-    only_warning(&host, "Too many events wait for a webhook: further ones wait until there is room webhook=ops");
+    only_warning(&host, "Too many events wait for a webhook: the least severe wait until there is room webhook=ops");
     let before = Told::all(&host).len();
     host.receiver(RECEIVER, |_| Some(Answer::status(200)));
     host.run_for(&mut [&mut monitor.vm], seconds(900));

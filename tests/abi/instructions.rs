@@ -117,7 +117,8 @@ fn while_a_receiver_is_behind_by_whole_cooldowns_no_callback_holds_the_main_thre
     bill.note("telling of 1,000 certificates in vain", &mut monitor);
     host.run_for(&mut [&mut monitor.vm], seconds(2_000));
     bill.note("telling of them again and again", &mut monitor);
-    assert!(metric(&host, "outbox_entries;.;webhook=.=ops") <= 1_000);
+    // Newer events about those that are being sent come on top.
+    assert!(metric(&host, "outbox_entries;.;webhook=.=ops") <= 1_004);
 
     let before = Told::all(&host).len();
     host.receiver(RECEIVER, |_| Some(Answer::status(200)));

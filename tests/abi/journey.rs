@@ -133,6 +133,10 @@ fn a_request_to_a_receiver_is_what_its_webhook_says() {
     let callout = host.callouts_to(RECEIVER).remove(0);
     let mut headers: Vec<_> = callout.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     headers.sort_unstable();
+    let id = callout.header("idempotency-key").unwrap().trim_matches('"').to_owned();
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    let span = callout.header("traceparent").unwrap().split('-').nth(2).unwrap().to_owned();
+    assert!(span.len() == 16 && span.bytes().all(|byte| byte.is_ascii_hexdigit()), "{span}");
     assert_eq!(
         headers,
         [
@@ -142,6 +146,9 @@ fn a_request_to_a_receiver_is_what_its_webhook_says() {
             (":scheme", "https"),
             ("authorization", "Bearer t0k3n"),
             ("content-type", "application/json"),
+            ("idempotency-key", &format!("\"{id}\"")),
+            ("traceparent", &format!("00-{id}-{span}-01")),
+            ("user-agent", concat!("cert-expiry-monitor/", env!("CARGO_PKG_VERSION"))),
             ("x-event", "CertificateExpiringSoon"),
         ]
     );

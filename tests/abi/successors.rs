@@ -49,7 +49,8 @@ fn a_successor_tells_what_could_not_be_delivered() {
     let mut successor = Instance::monitor(&host, &document());
     host.run_for(&mut [&mut successor.vm], seconds(5));
     assert_eq!(Told::all(&host).len(), 2);
-    assert!(host.logged("Request to webhook succeeded webhook=ops attempt=2"), "{:#?}", host.log());
+    // The second try was counted when it was planned: nobody knows whether it was made.
+    assert!(host.logged("Request to webhook succeeded webhook=ops attempt=3"), "{:#?}", host.log());
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What becomes of an event that a webhook does not take.
 
-use cert_expiry_monitor::application::effect::Answer;
+use cert_expiry_monitor::application::effect::{Answer, Response};
 use serde_json::{Value, json};
 
-use crate::world::{DAY, HOUR, MINUTE, World, log_lines, pem, webhook};
+use crate::world::{DAY, HOUR, MINUTE, Received, World, log_lines, pem, webhook};
 
 fn document(interval: i64) -> Value {
     json!({
@@ -13,25 +13,65 @@ fn document(interval: i64) -> Value {
     })
 }
 
+/// The same with more said about the first webhook.
+fn document_with(interval: i64, more: &Value) -> Value {
+    let mut document = document(interval);
+    for (key, value) in more.as_object().unwrap() {
+        document["webhooks"][0][key] = value.clone();
+    }
+    document
+}
+
+/// Many certificates of one role.
+fn many() -> Vec<String> {
+    ["localhost", "client", "upstream", "ca", "quotes", "long", "san-only", "nameless"].map(pem).to_vec()
+}
+
+fn to<'a>(cluster: &str, received: &'a [Received]) -> Vec<&'a Received> {
+    received.iter().filter(|received| received.cluster == cluster).collect()
+}
+
+/// Whether `actual` is `expected` give or take a fifth of the pause before, and what the ticks add.
+fn is_about(actual: &[i64], pauses: &[i64]) -> bool {
+    let steps: Vec<_> = actual.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let is_near = |(step, pause): (&i64, &i64)| (pause * 8 / 10 - 1..=pause * 12 / 10 + 1).contains(step);
+    steps.len() == pauses.len() && steps.iter().zip(pauses).all(is_near)
+}
+
 #[test]
 fn a_failed_delivery_is_tried_again_with_a_growing_pause_at_that_webhook_alone_with_the_same_id() {
-    for answer in [Answer::Status(500), Answer::Status(302), Answer::NoResponse, Answer::NoCluster, Answer::NoHost] {
+    for answer in [Answer::status(500), Answer::status(429), Answer::NoResponse, Answer::NoCluster, Answer::NoHost] {
         let start = -DAY;
         let mut world = World::starting(start, document(HOUR));
-        world.answers.insert("dead".into(), Some(answer));
-        world.run_until(start + 10 * MINUTE);
+        world.answers.insert("dead".into(), Some(answer.clone()));
+        world.run_until(start + 9 * MINUTE);
         world.answers.clear();
         world.run_until(start + 20 * HOUR);
         let received = world.received();
-        let (dead, alive): (Vec<_>, Vec<_>) = received.iter().partition(|r| r.cluster == "dead");
-        let times =
-            |received: &[&crate::world::Received]| -> Vec<i64> { received.iter().map(|r| r.at - start - 1).collect() };
+        let (dead, alive) = (to("dead", &received), to("alive", &received));
+        let times = |received: &[&Received]| -> Vec<i64> { received.iter().map(|r| r.at - start - 1).collect() };
         assert_eq!(times(&alive), [0], "{answer:?}");
-        // After 5 s, 30 s, 2 min and 10 min. What Envoy does not take reaches nobody.
-        let expected: &[i64] = if matches!(answer, Answer::Status(_)) { &[0, 5, 35, 155, 755] } else { &[755] };
-        assert_eq!(times(&dead), expected, "{answer:?}");
+        let dead_times = times(&dead);
+        if matches!(answer, Answer::Response(_)) {
+            assert!(is_about(&dead_times, &[5, 30, 120, 600]), "{answer:?}: {dead_times:?}");
+        } else {
+            // What Envoy does not take reaches nobody.
+            assert_eq!(dead_times.len(), 1, "{answer:?}");
+        }
         assert!(dead.iter().all(|r| r.id == alive[0].id), "{answer:?}");
     }
+}
+
+#[test]
+fn a_schedule_is_kept_and_its_last_pause_repeated_until_the_tries_are_spent() {
+    let start = -DAY;
+    let more = json!({ "retry_schedule": ["10s", "1m30s"], "retry_attempts": 4, "circuit_breaker": { "failures": 0 } });
+    let mut world = World::starting(start, document_with(20 * HOUR, &more));
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
+    world.run_until(start + HOUR);
+    let times: Vec<_> = to("dead", &world.received()).iter().map(|received| received.at).collect();
+    assert!(is_about(&times, &[10, 90, 90, 90]), "{times:?}");
+    assert_eq!(world.metric("dropped_total;.;reason=.=delivery_failed"), 1);
 }
 
 #[test]
@@ -40,49 +80,250 @@ fn what_was_tried_in_vain_gives_its_cooldown_back_and_starts_anew_with_a_round()
     let mut document = document(HOUR);
     document["certificate_expiry_monitor"]["event_cooldown_seconds"] = json!(20 * DAY);
     let mut world = World::starting(start, document);
-    world.answers.insert("dead".into(), Some(Answer::Status(500)));
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
     log_lines();
-    world.run_until(start + 18 * HOUR + 4);
-    let failures = |lines: &[(log::Level, String)]| -> Vec<String> {
-        let failures = lines.iter().filter(|(_, line)| line.starts_with("Request to webhook failed"));
-        failures.map(|(_, line)| line.split(' ').skip(6).take(2).collect::<Vec<_>>().join(" ")).collect()
-    };
-    let lines = failures(&log_lines());
-    assert_eq!(lines.len(), 9, "{lines:#?}");
-    assert_eq!(lines[0], "attempt=1 next_in_seconds=5");
-    assert_eq!(lines[6], "attempt=7 next_in_seconds=43200");
-    assert!(lines[7].starts_with("attempt=8 next_in_seconds=") && !lines[7].ends_with("=5"), "until the next round");
-    assert_eq!(lines[8], "attempt=1 next_in_seconds=5", "with that round");
+    world.run_until(start + 22 * HOUR);
+    let lines = log_lines();
+    let failures: Vec<_> =
+        lines.iter().filter(|(_, line)| line.starts_with("Request to webhook failed webhook=dead")).collect();
+    let attempts: Vec<_> = failures.iter().map(|(_, line)| line.split(' ').nth(6).unwrap()).collect();
+    let expected: Vec<_> = (1..=8).map(|attempt| format!("attempt={attempt}")).collect();
+    assert_eq!(attempts[..8], expected);
+    assert_eq!(attempts[8], "attempt=1", "with the next round");
+    let failed: Vec<_> = lines.iter().filter(|(_, line)| line.starts_with("DeliveryFailed")).collect();
+    let [(level, line)] = failed.as_slice() else { panic!("{failed:?}") };
+    assert_eq!(*level, log::Level::Error);
+    assert!(line.starts_with("DeliveryFailed webhook=dead attempts=8 outcome=status cert_id="), "{line}");
     world.answers.clear();
     world.received();
-    world.run_until(start + 19 * HOUR);
+    world.run_until(start + 36 * HOUR);
     assert_eq!(world.received().len(), 1);
     assert_eq!(world.metric("outbox_entries;.;webhook=.=dead"), 0);
 }
 
 #[test]
+fn what_is_refused_for_good_is_not_tried_again_before_a_round() {
+    for status in [301, 302, 308, 400, 401, 403, 404, 405, 413, 415, 422] {
+        let start = -DAY;
+        let mut world = World::starting(start, document(HOUR));
+        world.answers.insert("dead".into(), Some(Answer::status(status)));
+        world.run_until(start + HOUR - MINUTE);
+        assert_eq!(to("dead", &world.received()).len(), 1, "{status}");
+        assert_eq!(world.metric("deliveries_total;.;webhook=.=dead;.;outcome=.=refused"), 1, "{status}");
+        world.answers.clear();
+        world.run_until(start + 2 * HOUR);
+        assert_eq!(to("dead", &world.received()).len(), 1, "{status}: the cooldown was given back");
+    }
+}
+
+#[test]
+fn a_receiver_that_is_gone_is_told_nothing_until_there_is_another_configuration() {
+    let start = -2 * DAY;
+    let mut world = World::starting(start, document(HOUR));
+    world.answers.insert("dead".into(), Some(Answer::status(410)));
+    log_lines();
+    world.run_until(start + MINUTE);
+    world.answers.clear();
+    world.run_until(start + 5 * HOUR);
+    world.restart();
+    world.run_until(start + 10 * HOUR);
+    assert_eq!(to("dead", &world.received()).len(), 1, "also under a successor");
+    let gone: Vec<_> = log_lines().into_iter().filter(|(_, line)| line.starts_with("Webhook is gone (410)")).collect();
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    world.replace(document(HOUR + 1));
+    world.run_until(start + 12 * HOUR);
+    let received = world.received();
+    assert_eq!((to("dead", &received).len(), to("alive", &received).len()), (1, 0), "what it was owed");
+}
+
+fn busy(retry_after: &str) -> Answer {
+    Answer::Response(Response { status: 429, retry_after: Some(retry_after.into()), ..Response::default() })
+}
+
+#[test]
+fn a_receiver_that_asks_for_a_pause_gets_it_for_all_of_its_events() {
+    // Exactly as asked, without chance; an hour at most.
+    for (asked, pause) in [("2", 2), ("90", 90), ("0", 1), ("86400", 3_600)] {
+        let start = -DAY;
+        let mut document = document_with(20 * HOUR, &json!({ "max_in_flight": 1 }));
+        document["certificates"] = json!([{ "role": "ca", "pem": many().concat() }]);
+        let mut world = World::starting(start, document);
+        // The first check comes after a second.
+        let first = start + 1;
+        world.set_answer_once("dead", busy(asked));
+        world.run_until(first + pause);
+        assert_eq!(to("dead", &world.received()).len(), 1, "{asked}");
+        world.run_until(first + pause + 2);
+        assert_eq!(to("dead", &world.received()).len(), many().len(), "{asked}");
+    }
+}
+
+#[test]
+fn what_envoy_answers_itself_has_words_of_its_own() {
+    for (status, outcome) in [(503, "unreachable"), (504, "timeout")] {
+        let by_envoy = Answer::Response(Response { status, by_envoy: true, ..Response::default() });
+        let mut world = World::starting(-DAY, document(HOUR));
+        world.answers.insert("dead".into(), Some(by_envoy));
+        world.answers.insert("alive".into(), Some(Answer::status(status)));
+        world.run_until(-DAY + 2);
+        assert_eq!(world.metric(&format!("deliveries_total;.;webhook=.=dead;.;outcome=.={outcome}")), 1);
+        assert_eq!(
+            world.metric("deliveries_total;.;webhook=.=alive;.;outcome=.=status"),
+            1,
+            "a receiver may say {status}"
+        );
+    }
+}
+
+#[test]
 fn the_log_names_the_webhook_and_what_happened() {
     let start = -DAY;
-    for (answer, words) in [
-        (Answer::Status(503), "status=503 attempt=1 next_in_seconds=5 outcome=status cluster=dead"),
-        (Answer::NoCluster, "status=none attempt=1 next_in_seconds=5 outcome=no_cluster cluster=dead"),
+    for (answer, words, end) in [
+        (Answer::status(503), "status=503 attempt=1 next_in_seconds=", "outcome=status cluster=dead"),
+        (Answer::NoCluster, "status=none attempt=1 next_in_seconds=", "outcome=no_cluster cluster=dead"),
+        (busy("7"), "status=429 attempt=1 next_in_seconds=7 ", "outcome=status cluster=dead"),
     ] {
         let mut world = World::starting(start, document(3_601));
         world.answers.insert("dead".into(), Some(answer));
         log_lines();
         world.run_until(start + 2);
         let lines = log_lines();
-        let line = format!("Request to webhook failed webhook=dead {words}");
-        assert!(lines.iter().any(|(level, text)| *level == log::Level::Warn && *text == line), "{lines:#?}");
+        let begin = format!("Request to webhook failed webhook=dead {words}");
+        let is_it = |(level, text): &&(log::Level, String)| {
+            *level == log::Level::Warn && text.starts_with(&begin) && text.ends_with(end)
+        };
+        assert!(lines.iter().any(|line| is_it(&line)), "{lines:#?}");
         assert_eq!(world.metric("deliveries_total;.;webhook=.=alive;.;outcome=.=delivered"), 1);
     }
+}
+
+#[test]
+fn a_webhook_that_fails_again_and_again_is_left_alone_and_then_asked_with_one_request() {
+    let start = -DAY;
+    let more =
+        json!({ "retry_schedule": ["1s"], "retry_attempts": 10, "circuit_breaker": { "failures": 3, "open": "1m" } });
+    let mut document = document_with(20 * HOUR, &more);
+    document["certificates"] = json!([{ "role": "ca", "pem": many().concat() }]);
+    let mut world = World::starting(start, document);
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
+    log_lines();
+    world.run_until(start + 50);
+    let received = world.received();
+    let dead = to("dead", &received).len();
+    assert!((3..=6).contains(&dead), "those in flight come on top: {dead}");
+    assert_eq!(to("alive", &received).len(), many().len());
+    world.run_until(start + 3 * MINUTE + 2);
+    assert_eq!(to("dead", &world.received()).len(), 3, "one a minute");
+    world.answers.clear();
+    world.run_until(start + 5 * MINUTE);
+    assert_eq!(to("dead", &world.received()).len(), many().len());
+    let lines: Vec<_> = log_lines().into_iter().map(|(_, line)| line).filter(|line| line.contains("ircuit")).collect();
+    assert_eq!(
+        lines,
+        ["Circuit breaker opened webhook=dead failures=3 open_seconds=60", "Circuit breaker closed webhook=dead"]
+    );
+}
+
+#[test]
+fn what_nobody_takes_goes_to_the_webhook_that_is_there_for_it_once() {
+    let start = -3 * DAY;
+    let mut document = document_with(HOUR, &json!({ "on_failure": "rescue" }));
+    let mut rescue = webhook("rescue");
+    rescue["events"] = json!([]);
+    document["webhooks"].as_array_mut().unwrap().push(rescue);
+    let mut world = World::starting(start, document);
+    world.answers.insert("dead".into(), Some(Answer::status(404)));
+    world.run_until(start + 10 * HOUR);
+    let received = world.received();
+    let (dead, rescued) = (to("dead", &received), to("rescue", &received));
+    assert!(dead.len() >= 9, "with every round: {}", dead.len());
+    assert_eq!(rescued.len(), 1, "and the other one once");
+    assert_eq!(rescued[0].id, dead[0].id);
+    world.restart();
+    world.run_until(start + 20 * HOUR);
+    assert_eq!(to("rescue", &world.received()).len(), 0, "a successor knows that");
+    world.run_until(start + 30 * HOUR);
+    assert_eq!(to("rescue", &world.received()).len(), 1, "the next day's event");
+}
+
+#[test]
+fn what_is_passed_on_survives_the_monitor_too() {
+    let start = -3 * DAY;
+    let mut document = document_with(HOUR, &json!({ "on_failure": "rescue" }));
+    let mut rescue = webhook("rescue");
+    rescue["events"] = json!([]);
+    document["webhooks"].as_array_mut().unwrap().push(rescue);
+    let mut world = World::starting(start, document);
+    world.answers.insert("dead".into(), Some(Answer::status(404)));
+    world.answers.insert("rescue".into(), None);
+    world.run_until(start + MINUTE);
+    world.received();
+    world.answers.remove("rescue");
+    world.restart();
+    world.run_until(start + 2 * MINUTE);
+    assert_eq!(to("rescue", &world.received()).len(), 1);
+}
+
+#[test]
+fn when_too_many_wait_the_least_severe_make_room_the_oldest_first_and_come_later() {
+    let start = -DAY;
+    let more = json!({ "max_pending": 4, "circuit_breaker": { "failures": 1, "open": "30m" } });
+    let mut document = document_with(HOUR, &more);
+    document["certificates"] = json!([{ "role": "ca", "pem": many().concat() }]);
+    let mut world = World::starting(start, document);
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
+    log_lines();
+    world.run_until(start + 10);
+    assert_eq!(world.metric("outbox_entries;.;webhook=.=dead"), 4);
+    assert_eq!(world.metric("dropped_total;.;reason=.=outbox_full"), many().len() as u64 - 4);
+    let lines: Vec<_> = log_lines().into_iter().filter(|(_, line)| line.starts_with("Too many events wait")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    world.answers.clear();
+    world.received();
+    world.run_until(start + 3 * HOUR);
+    let received = world.received();
+    let mut names: Vec<_> = to("dead", &received).iter().map(|received| received.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), many().len(), "none is lost");
+}
+
+#[test]
+fn a_try_is_counted_before_it_is_made() {
+    let start = -DAY;
+    let mut world = World::starting(start, document_with(20 * HOUR, &json!({ "retry_attempts": 3 })));
+    world.answers.insert("dead".into(), None);
+    log_lines();
+    // Each monitor ends while it waits for the answer.
+    for life in 1..=4 {
+        world.run_until(start + life * MINUTE);
+        assert_eq!(to("dead", &world.received()).len(), 1, "life {life}");
+        assert!(!log_lines().iter().any(|(_, line)| line.starts_with("DeliveryFailed")), "life {life}");
+        world.restart();
+    }
+    assert!(log_lines().iter().any(|(_, line)| line.starts_with("DeliveryFailed webhook=dead attempts=4")));
+}
+
+#[test]
+fn a_handover_in_good_order_costs_no_try() {
+    let start = -DAY;
+    let mut world = World::starting(start, document_with(20 * HOUR, &json!({ "retry_attempts": 2 })));
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
+    world.run_until(start + 2);
+    for _ in 0..10 {
+        world.hand_over();
+    }
+    world.answers.clear();
+    world.received();
+    world.run_until(start + MINUTE);
+    assert_eq!(to("dead", &world.received()).len(), 1);
 }
 
 #[test]
 fn what_is_on_its_way_survives_the_monitor() {
     let start = -DAY;
     let mut world = World::starting(start, document(HOUR));
-    world.answers.insert("dead".into(), Some(Answer::Status(500)));
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
     world.run_until(start + MINUTE);
     world.received();
     world.answers.clear();
@@ -95,7 +336,7 @@ fn what_is_on_its_way_survives_the_monitor() {
 #[test]
 fn a_dead_receiver_never_costs_an_alert() {
     let mut world = World::starting(-DAY, document(HOUR));
-    world.answers.insert("dead".into(), Some(Answer::Status(500)));
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
     world.run_until(HOUR);
     world.received();
     world.answers.clear();
@@ -106,25 +347,39 @@ fn a_dead_receiver_never_costs_an_alert() {
 
 #[test]
 fn a_webhook_that_never_answers_holds_nobody_else_up() {
-    let many: Vec<_> =
-        ["localhost", "client", "upstream", "ca", "quotes", "long", "san-only", "nameless"].map(pem).to_vec();
-    let mut document = document(HOUR);
-    document["certificates"] = json!([{ "role": "ca", "pem": many.concat() }]);
+    let mut document = document_with(HOUR, &json!({ "max_in_flight": 3 }));
+    document["certificates"] = json!([{ "role": "ca", "pem": many().concat() }]);
     let mut world = World::starting(-DAY, document);
     world.answers.insert("dead".into(), None);
     world.run_until(-DAY + MINUTE);
     let received = world.received();
-    assert_eq!(received.iter().filter(|r| r.cluster == "alive").count(), many.len());
-    assert_eq!(received.iter().filter(|r| r.cluster == "dead").count(), 4, "as many as may be in flight");
-    assert_eq!(world.metric("outbox_entries;.;webhook=.=dead"), many.len() as u64);
+    assert_eq!(to("alive", &received).len(), many().len());
+    assert_eq!(to("dead", &received).len(), 3, "as many as may be in flight");
+    assert_eq!(world.metric("outbox_entries;.;webhook=.=dead"), many().len() as u64);
     assert_eq!(world.metric("outbox_entries;.;webhook=.=alive"), 0);
+}
+
+#[test]
+fn a_dead_webhook_changes_nothing_in_what_another_one_gets_and_when() {
+    let order = |webhooks: Vec<Value>| -> Vec<(i64, String)> {
+        let mut document = document(HOUR);
+        document["certificates"] = json!([{ "role": "ca", "pem": many().concat() }]);
+        document["webhooks"] = json!(webhooks);
+        let mut world = World::starting(-DAY, document);
+        world.answers.insert("dead".into(), Some(Answer::NoResponse));
+        world.run_until(3 * DAY);
+        to("alive", &world.received()).iter().map(|received| (received.at, received.id.clone())).collect()
+    };
+    let alone = order(vec![webhook("alive")]);
+    assert_eq!(order(vec![webhook("dead"), webhook("alive")]), alone);
+    assert_eq!(order(vec![webhook("alive"), webhook("dead")]), alone);
 }
 
 #[test]
 fn an_event_for_a_webhook_that_is_gone_goes_to_whoever_wants_it_now() {
     let start = -DAY;
     let mut world = World::starting(start, document(HOUR));
-    world.answers.insert("dead".into(), Some(Answer::Status(500)));
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
     world.run_until(start + MINUTE);
     let id = world.received()[0].id.clone();
     let mut document = document(HOUR);
@@ -139,7 +394,7 @@ fn an_event_for_a_webhook_that_is_gone_goes_to_whoever_wants_it_now() {
 fn a_webhook_with_another_url_gets_what_waits_at_once() {
     let start = -DAY;
     let mut world = World::starting(start, document(HOUR));
-    world.answers.insert("dead".into(), Some(Answer::Status(500)));
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
     world.run_until(start + 5 * MINUTE);
     world.received();
     world.answers.clear();
@@ -161,7 +416,7 @@ fn a_webhooks_own_cooldown_does_not_swallow_what_was_never_delivered() {
             "webhooks": [slow],
         });
         let mut world = World::starting(start, document);
-        world.answers.insert("slow".into(), Some(Answer::Status(500)));
+        world.answers.insert("slow".into(), Some(Answer::status(500)));
         world.run_until(start + outage);
         world.received();
         world.answers.clear();
@@ -176,10 +431,24 @@ fn whoever_wants_only_the_first_of_two_events_gets_it_late_rather_than_never() {
     soon["events"] = json!(["CertificateExpiringSoon"]);
     let document = json!({ "certificates": [{ "role": "server", "pem": pem("localhost") }], "webhooks": [soon] });
     let mut world = World::starting(-HOUR, document);
-    world.answers.insert("soon".into(), Some(Answer::Status(500)));
+    world.answers.insert("soon".into(), Some(Answer::status(500)));
     world.run_until(10 * MINUTE);
     world.received();
     world.answers.clear();
     world.run_until(3 * DAY);
     assert_eq!(world.received().len(), 1);
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_keep_anything_waiting() {
+    let start = -DAY;
+    let mut world = World::starting(start, document(HOUR));
+    world.answers.insert("dead".into(), Some(busy("3600")));
+    world.run_until(start + 10);
+    world.received();
+    world.answers.clear();
+    world.set_clock(start - 30 * DAY);
+    world.run_until(start - 30 * DAY + 1);
+    world.run_until(start - 30 * DAY + HOUR + MINUTE);
+    assert_eq!(to("dead", &world.received()).len(), 1);
 }

@@ -1,9 +1,12 @@
 //! The monitor's decisions in simulated time: months of a certificate's life in milliseconds.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod batches;
+mod closings;
 mod cooldowns;
 mod crossings;
 mod deliveries;
+mod greetings;
 mod log_lines;
 mod observations;
 mod takeovers;

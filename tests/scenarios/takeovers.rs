@@ -52,7 +52,7 @@ fn a_webhook_that_wants_an_event_no_more_does_not_get_it() {
         json!({ "certificates": [{ "role": "server", "pem": pem("localhost") }], "webhooks": [webhook] })
     };
     let mut world = World::starting(-DAY, document("CertificateExpiringSoon"));
-    world.answers.insert("hooks".into(), Some(Answer::Status(500)));
+    world.answers.insert("hooks".into(), Some(Answer::status(500)));
     world.run_until(-DAY + MINUTE);
     world.received();
     world.answers.clear();
@@ -127,7 +127,7 @@ fn what_is_owed_to_a_webhook_that_is_gone_goes_to_its_heirs() {
     let section = json!({ "event_cooldown_seconds": 20 * DAY, "check_interval_seconds": DAY });
     let start = -20 * DAY;
     let mut world = World::starting(start, of_webhooks(&["old"], &section));
-    world.answers.insert("old".into(), Some(Answer::Status(500)));
+    world.answers.insert("old".into(), Some(Answer::status(500)));
     world.run_until(start + 20 * HOUR);
     let id = world.received()[0].id.clone();
     world.replace(of_webhooks(&["new"], &section));
@@ -140,7 +140,7 @@ fn what_is_owed_to_a_webhook_that_is_gone_goes_to_its_heirs() {
 fn an_heir_makes_no_new_event_of_it() {
     let start = -20 * DAY;
     let mut world = World::starting(start, of_webhooks(&["alive", "old"], &json!({})));
-    world.answers.insert("old".into(), Some(Answer::Status(500)));
+    world.answers.insert("old".into(), Some(Answer::status(500)));
     world.run_until(start + 10 * HOUR);
     let id = world.received()[0].id.clone();
     world.replace(of_webhooks(&["alive", "new"], &json!({})));
@@ -160,7 +160,7 @@ fn an_instance_that_lacks_a_variable_keeps_what_is_owed_for_one_that_has_it() {
     };
     let start = -20 * DAY;
     let mut world = World::starting(start, with("Bearer token"));
-    world.answers.insert("ops".into(), Some(Answer::Status(500)));
+    world.answers.insert("ops".into(), Some(Answer::status(500)));
     world.run_until(start + MINUTE);
     world.received();
     world.answers.clear();
@@ -181,7 +181,7 @@ fn what_is_owed_is_told_by_whatever_rule_is_crossed_now() {
     };
     let start = -20 * DAY;
     let mut world = World::starting(start, of_days(25));
-    world.answers.insert("ops".into(), Some(Answer::Status(500)));
+    world.answers.insert("ops".into(), Some(Answer::status(500)));
     world.run_until(start + 20 * HOUR);
     world.received();
     world.answers.clear();

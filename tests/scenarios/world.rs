@@ -55,7 +55,10 @@ pub struct World {
     pub metrics: BTreeMap<String, u64>,
     /// What the receivers behind a cluster answer; 200 where nothing is said, silence where it is `None`.
     pub answers: BTreeMap<String, Option<Answer>>,
+    /// What the receivers behind a cluster answer to one request, before that.
+    once: BTreeMap<String, Answer>,
     received: Vec<Received>,
+    calls: Vec<Call>,
 }
 
 impl World {
@@ -75,8 +78,15 @@ impl World {
             queue: VecDeque::new(),
             metrics: BTreeMap::new(),
             answers: BTreeMap::new(),
+            once: BTreeMap::new(),
             received: Vec::new(),
+            calls: Vec::new(),
         }
+    }
+
+    /// Has the receiver behind a cluster answer one request like this.
+    pub fn set_answer_once(&mut self, cluster: &str, answer: Answer) {
+        self.once.insert(cluster.to_owned(), answer);
     }
 
     /// Puts a new instance in the place of the monitor, over the same shared data.
@@ -92,6 +102,16 @@ impl World {
                 self.input(Input::Restored { key, contents });
             }
         }
+    }
+
+    /// The monitor ends in good order, and a new instance takes its place.
+    pub fn hand_over(&mut self) {
+        self.monitor.retire(self.now);
+        while !self.monitor.has_retired(self.now) {
+            self.now = self.now.after(Duration::from_millis(100));
+            self.input(Input::Tick);
+        }
+        self.restart();
     }
 
     /// Puts an instance with another document in the place of the monitor, over the same shared data.
@@ -164,9 +184,11 @@ impl World {
 
     fn answer(&mut self, call: &Call) -> Option<Input> {
         self.assert_stored(call);
-        let answer = self.answers.get(&call.cluster).copied().unwrap_or(Some(Answer::Status(200)));
-        if matches!(answer, Some(Answer::Status(_)) | None) {
-            self.received.push(received(self.now, call));
+        let once = self.once.remove(&call.cluster).map(Some);
+        let answer = once.or_else(|| self.answers.get(&call.cluster).cloned()).unwrap_or(Some(Answer::status(200)));
+        if matches!(answer, Some(Answer::Response(_)) | None) {
+            self.calls.push(call.clone());
+            self.received.extend(received(self.now, call));
         }
         answer.map(|answer| Input::Answered(call.id, answer))
     }
@@ -181,6 +203,11 @@ impl World {
     /// What was received since the last call.
     pub fn received(&mut self) -> Vec<Received> {
         std::mem::take(&mut self.received)
+    }
+
+    /// The requests that were received since the last call.
+    pub fn calls(&mut self) -> Vec<Call> {
+        std::mem::take(&mut self.calls)
     }
 
     /// When which event was received since the last call.
@@ -202,22 +229,31 @@ pub fn webhook(cluster: &str) -> Value {
 fn monitor(document: &Value, configured: UnixTime, now: UnixTime) -> Monitor {
     let mut config = Config::load(document.to_string().as_bytes()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let missing = config.resolve(&|_| None).unwrap();
-    Monitor::new(Rc::new(config), missing, configured, now)
+    Monitor::new(Rc::new(config), missing, configured, now, 1)
 }
 
-fn received(now: UnixTime, call: &Call) -> Received {
-    let body: Value = serde_json::from_slice(call.body.as_deref().unwrap()).unwrap();
-    let text = |key: &str| body[key].as_str().map(str::to_owned);
-    let header = |name: &str| call.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    Received {
-        at: now.secs() - END.secs(),
-        cluster: call.cluster.clone(),
-        event: text("event").unwrap(),
-        name: text("cert_name").unwrap(),
-        role: text("cert_role").unwrap(),
-        api_id: text("api_id"),
-        id: header("x-id").unwrap_or_default(),
-    }
+/// The events of a request, if they are in the default format.
+fn received(now: UnixTime, call: &Call) -> Vec<Received> {
+    let body = serde_json::from_slice(call.body.as_deref().unwrap_or(b"null")).unwrap();
+    let bodies = if let Value::Array(bodies) = body { bodies } else { vec![body] };
+    let read = |body: Value| {
+        let text = |key: &str| body[key].as_str().map(str::to_owned);
+        Some(Received {
+            at: now.secs() - END.secs(),
+            cluster: call.cluster.clone(),
+            event: text("event")?,
+            name: text("cert_name")?,
+            role: text("cert_role")?,
+            api_id: text("api_id"),
+            id: header(call, "x-id").unwrap_or_default().to_owned(),
+        })
+    };
+    bodies.into_iter().filter_map(read).collect()
+}
+
+/// A header of a request.
+pub fn header<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
+    call.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 thread_local! {

@@ -45,16 +45,18 @@ impl Monitor {
             if self.check(&id, Cause::Routine, round.due, turn) {
                 round.checked = round.checked.saturating_add(1);
             }
+            self.refresh(&id, turn);
         }
         self.rounds.current = Some(round);
     }
 
     /// A peer's certificate that nobody has handed over for twice the check cooldown is gone: most likely it was renewed,
     /// and a warning about the old one would be a false alarm.
-    fn forget_gone_peers(&mut self, id: &CertId, now: UnixTime) {
+    fn forget_gone_peers(&mut self, id: &CertId, turn: &mut Turn) {
         let gone_after = self.config.expiry.check_cooldown.saturating_mul(2).max(HOUR);
-        if self.inventory.forget_peers(id, now.before(gone_after)) {
+        if self.inventory.forget_peers(id, turn.now.before(gone_after)) {
             self.changes.note(id);
+            self.close_ended(id, turn);
         }
     }
 
@@ -62,7 +64,7 @@ impl Monitor {
     /// was due. Returns whether it was checked, or the check cooldown spared it.
     pub(super) fn check(&mut self, id: &CertId, cause: Cause, at: UnixTime, turn: &mut Turn) -> bool {
         turn.spend(1);
-        self.forget_gone_peers(id, turn.now);
+        self.forget_gone_peers(id, turn);
         let Some(watched) = self.inventory.get(id) else { return false };
         let record = self.ledger.get(id);
         let is_cooling = cause == Cause::Routine && self.is_cooling(record, at);

@@ -1,4 +1,4 @@
-//! Events on their way: into the outbox, out as requests, and what becomes of them.
+//! Events on their way into the outbox, and what becomes of those that cannot be delivered.
 
 use std::rc::Rc;
 
@@ -7,14 +7,12 @@ use log::{debug, error, info, warn};
 use super::Monitor;
 use super::flood::About;
 use super::report::labels;
-use super::turn::{SENDING, Turn};
-use crate::application::effect::{Answer, CallId, Effect};
+use super::turn::{Turn, looking};
 use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::application::outbox::Entry;
-use crate::application::request;
 use crate::config::{Action, Handler, Webhook};
 use crate::domain::time::HOUR;
-use crate::domain::{CertId, Event, UnixTime, Usage, backoff};
+use crate::domain::{CertId, Event, UnixTime, Usage};
 
 /// Certificates that are looked at again in one tick because there is room for their events.
 const MOST_INVITED: usize = 50;
@@ -33,8 +31,11 @@ impl Monitor {
         let is_meant =
             |index, handler: &Handler| owed.is_none_or(|owed| owed.contains(&handler.name)) || inherits(index, handler);
         let meant = || (0..).zip(&config.handlers).filter(|(index, handler)| is_meant(*index, handler));
-        let wanting: Vec<_> = meant().filter(|(_, handler)| handler.wants(event)).collect();
-        let missing: Vec<_> = meant().filter(|(_, handler)| handler.misses(event)).collect();
+        let wanting: Vec<_> =
+            meant().filter(|(index, handler)| handler.wants(event) && !self.is_gone(*index)).collect();
+        let missing: Vec<_> = meant()
+            .filter(|(index, handler)| handler.misses(event) || (handler.wants(event) && self.is_gone(*index)))
+            .collect();
         for (_, handler) in missing {
             self.owe(&id, &event.usage, handler.name.clone());
         }
@@ -62,25 +63,36 @@ impl Monitor {
                 Action::Log(prefix) if is_logged && prefix.is_empty() => warn!("{} {}", event.message(), labels(event)),
                 Action::Log(prefix) if is_logged => warn!("{prefix}: {} {}", event.message(), labels(event)),
                 Action::Log(_) => {}
-                Action::Webhook(_) if self.outbox.has_room(index) || self.outbox.contains(index, &id, &event.usage) => {
-                    self.changes.note(&id);
-                    let entry = Entry { event: event.clone(), handler: index, failures: 0, noticed_at };
-                    self.outbox.push(entry, turn.now);
-                }
-                Action::Webhook(_) => self.find_no_room(event, index, turn),
+                Action::Webhook(_) => self.post(index, Entry::new(event.clone(), noticed_at), turn),
             }
         }
     }
 
-    /// Gives the cooldown back to a webhook for which too many events wait already.
-    pub(super) fn find_no_room(&mut self, event: &Event, handler: usize, turn: &mut Turn) {
-        turn.count(Metric::dropped_total(Dropped::OutboxFull), 1);
-        let (id, name) = (event.certificate.id, self.name_of(handler));
-        if self.outbox.refuse(handler, id) {
-            warn!("Too many events wait for a webhook: further ones wait until there is room webhook={name}");
+    /// Puts an entry into the outbox of a webhook. If too many wait there, the least severe makes room, the oldest of
+    /// these.
+    pub(super) fn post(&mut self, handler: usize, entry: Entry, turn: &mut Turn) {
+        let (id, usage) = (entry.event.certificate.id, entry.event.usage.clone());
+        turn.spend(looking(self.outbox.len_of(handler)));
+        if !self.outbox.has_room(handler) && !self.outbox.contains(handler, &id, &usage) {
+            let Some(least) = self.outbox.yield_to(handler, &entry.event) else {
+                return self.find_no_room(&entry, handler, turn);
+            };
+            self.find_no_room(&least, handler, turn);
         }
-        self.record(&id).told.remove(&(event.usage.clone(), event.kind, name.clone()));
-        self.owe(&id, &event.usage, name);
+        self.changes.note(&id);
+        self.outbox.push(handler, entry, turn.now);
+    }
+
+    /// Gives the cooldown back to a webhook for which too many events wait already.
+    pub(super) fn find_no_room(&mut self, entry: &Entry, handler: usize, turn: &mut Turn) {
+        turn.count(Metric::dropped_total(Dropped::OutboxFull), 1);
+        let id = entry.event.certificate.id;
+        self.changes.note(&id);
+        if self.outbox.refuse(handler, id) {
+            let name = self.name_of(handler);
+            warn!("Too many events wait for a webhook: the least severe wait until there is room webhook={name}");
+        }
+        self.give_back(entry, handler);
     }
 
     /// Notes that a handler did not get the last event about a usage of a certificate.
@@ -100,104 +112,95 @@ impl Monitor {
         }
     }
 
-    /// Sends what may be sent now. What is not stored yet may not: its sender may not live to see the answer.
-    pub(super) fn send(&mut self, turn: &mut Turn) {
-        while turn.has_work_left() {
-            let changes = &self.changes;
-            let Some((id, entry)) = self.outbox.take(turn.now, |id| !changes.contains(id)) else { break };
-            turn.spend(SENDING);
-            match self.webhook_of(&entry).map(|webhook| request::render(webhook, &entry.event, id)) {
-                Some(Ok(call)) => turn.effect(Effect::Call(call)),
-                Some(Err(problem)) => {
-                    if self.flood.admits(About::Delivery, turn.now) {
-                        error!("webhook template error webhook={} {problem}", self.name_of(entry.handler));
-                    }
-                    self.finish(id, Outcome::TemplateError, None, turn);
-                }
-                None => self.finish(id, Outcome::TemplateError, None, turn),
-            }
-        }
-    }
-
-    /// Takes note of a call's end.
-    pub(super) fn settle(&mut self, id: CallId, answer: Answer, turn: &mut Turn) {
-        let (outcome, status) = match answer {
-            Answer::Status(status @ 200..=299) => (Outcome::Delivered, Some(status)),
-            Answer::Status(status) => (Outcome::Status, Some(status)),
-            Answer::NoResponse => (Outcome::NoResponse, None),
-            Answer::NoCluster => (Outcome::NoCluster, None),
-            Answer::NoHost => (Outcome::NoHost, None),
-        };
-        self.finish(id, outcome, status, turn);
-    }
-
-    fn finish(&mut self, id: CallId, outcome: Outcome, status: Option<u16>, turn: &mut Turn) {
-        let Some(mut entry) = self.outbox.answered(id) else { return };
-        let name = self.name_of(entry.handler);
-        let attempt = entry.failures.saturating_add(1);
-        self.changes.note(&entry.event.certificate.id);
-        turn.count(Metric::deliveries_total(&name, outcome), 1);
-        let is_logged = self.flood.admits(About::Delivery, turn.now);
-        if outcome == Outcome::Delivered {
-            if is_logged {
-                debug!("Request to webhook succeeded webhook={name} attempt={attempt}");
-            }
-            return;
-        }
-        entry.failures = attempt;
-        // What cannot be rendered now cannot be rendered in five seconds.
-        let pause = if outcome == Outcome::TemplateError { None } else { backoff::pause(attempt) };
-        let cluster = self.webhook_of(&entry).map(|webhook| webhook.cluster.clone()).unwrap_or_default();
-        let next = match pause {
-            // The newer one is tried in its place.
-            _ if self.outbox.has_newer(&entry) => turn.now,
-            Some(pause) => {
-                let next = turn.now.after(pause);
-                self.outbox.push(entry, next);
-                next
-            }
-            None => self.give_back(&entry, turn.now),
-        };
-        if is_logged {
-            let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-            warn!(
-                "Request to webhook failed webhook={name} status={status} attempt={attempt} next_in_seconds={} \
-                 outcome={} cluster={cluster}",
-                turn.now.until(next).as_secs(),
-                outcome.as_str()
-            );
-        }
-    }
-
-    fn name_of(&self, handler: usize) -> String {
-        self.config.handlers.get(handler).map(|handler| handler.name.clone()).unwrap_or_default()
-    }
-
-    fn webhook_of(&self, entry: &Entry) -> Option<&Webhook> {
-        self.config.handlers.get(entry.handler).and_then(Handler::webhook)
-    }
-
-    /// Gives the cooldown back to a webhook that an event could not be delivered to; returns when it is tried again.
-    fn give_back(&mut self, entry: &Entry, now: UnixTime) -> UnixTime {
-        let event = &entry.event;
-        let name = self.name_of(entry.handler);
-        let record = self.record(&event.certificate.id);
-        // None if there was a newer event in the meantime, which is on its way.
-        let notice = record.notices.get_mut(&event.usage).filter(|notice| notice.at == entry.noticed_at);
-        if let Some(notice) = notice {
-            notice.owed.push(name.clone());
-        }
-        let key = (event.usage.clone(), event.kind, name);
-        if record.told.get(&key) == Some(&entry.noticed_at) {
-            record.told.remove(&key);
+    /// Ends the delivery of an entry in vain: the cooldown is given back, another webhook gets it if there is one for that,
+    /// and the log says so. Returns when it is tried again.
+    pub(super) fn give_up(&mut self, entry: &Entry, handler: usize, outcome: Outcome, turn: &mut Turn) -> UnixTime {
+        turn.count(Metric::dropped_total(Dropped::DeliveryFailed), 1);
+        self.announce_failure(entry, handler, outcome, turn);
+        self.pass_on(entry, handler, turn);
+        if !self.give_back(entry, handler) {
+            return UnixTime::NEVER;
         }
         let next_round = self.rounds.next();
         if next_round < UnixTime::NEVER {
             return next_round;
         }
         // Where no round comes by, the certificate is looked at for this alone.
-        let next = now.after(HOUR);
-        self.inventory.wake(event.certificate.id, next);
+        let next = turn.now.after(HOUR);
+        self.inventory.wake(entry.event.certificate.id, next);
         next
+    }
+
+    /// Gives the cooldown back to a webhook that an event could not be delivered to; whether the event is owed to it now.
+    fn give_back(&mut self, entry: &Entry, handler: usize) -> bool {
+        if entry.is_passed_on {
+            return false;
+        }
+        let event = &entry.event;
+        let name = self.name_of(handler);
+        let record = self.record(&event.certificate.id);
+        let key = (event.usage.clone(), event.kind, name.clone());
+        if record.told.get(&key) == Some(&entry.noticed_at) {
+            record.told.remove(&key);
+        }
+        // None if there was a newer event in the meantime, which is on its way, or if the alert was closed.
+        let notice = record.notices.get_mut(&event.usage).filter(|notice| notice.at == entry.noticed_at);
+        let is_owed = notice.is_some();
+        if let Some(notice) = notice
+            && !notice.owed.contains(&name)
+        {
+            notice.owed.push(name);
+        }
+        is_owed
+    }
+
+    /// Gives an event that a webhook does not take to the one that is there for that, once. Whoever was told it anyway is
+    /// not told again.
+    fn pass_on(&mut self, entry: &Entry, handler: usize, turn: &mut Turn) {
+        let config = Rc::clone(&self.config);
+        let webhook = config.handlers.get(handler).and_then(Handler::webhook);
+        let Some(name) = webhook.and_then(|webhook| webhook.delivery.on_failure.as_ref()) else { return };
+        let Some((index, heir)) = (0..).zip(&config.handlers).find(|(_, known)| known.name == *name) else { return };
+        let event = &entry.event;
+        if heir.wants(event) || !heir.is_active() || self.is_gone(index) {
+            return;
+        }
+        let told = &mut self.record(&event.certificate.id).told;
+        let key = (event.usage.clone(), event.kind, heir.name.clone());
+        if told.insert(key, entry.noticed_at) != Some(entry.noticed_at) {
+            info!("Passing an event on webhook={} from={}", heir.name, self.name_of(handler));
+            let entry = Entry { is_passed_on: true, ..Entry::new(event.clone(), entry.noticed_at) };
+            self.post(index, entry, turn);
+        }
+    }
+
+    /// Says that all was in vain, once for each webhook and event cooldown.
+    fn announce_failure(&mut self, entry: &Entry, handler: usize, outcome: Outcome, turn: &Turn) {
+        let cooldown = self.config.expiry.period();
+        let Some(last) = self.failures_told.get_mut(handler) else { return };
+        let is_cooling = last.and_then(|last| turn.now.since(last)).is_some_and(|age| age < cooldown);
+        if !is_cooling {
+            *last = Some(turn.now);
+            error!(
+                "DeliveryFailed webhook={} attempts={} outcome={} {}",
+                self.name_of(handler),
+                entry.tries,
+                outcome.as_str(),
+                labels(&entry.event)
+            );
+        }
+    }
+
+    /// Whether the receiver has said that it wants nothing any more.
+    pub(super) fn is_gone(&self, handler: usize) -> bool {
+        self.standings.get(handler).is_some_and(|standing| standing.is_gone)
+    }
+
+    pub(super) fn name_of(&self, handler: usize) -> String {
+        self.config.handlers.get(handler).map(|handler| handler.name.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn webhook_of(&self, handler: usize) -> Option<&Webhook> {
+        self.config.handlers.get(handler).and_then(Handler::webhook)
     }
 }

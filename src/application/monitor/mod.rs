@@ -4,11 +4,15 @@
 //! in slices of bounded work; [`Monitor::next_wakeup`] says when there is more.
 
 mod check;
+mod close;
 mod deliver;
 mod flood;
+mod greet;
 mod observed;
 mod report;
 mod restore;
+mod send;
+mod settle;
 mod turn;
 
 use std::collections::BTreeSet;
@@ -17,19 +21,22 @@ use std::time::Duration;
 
 use self::flood::Flood;
 use self::observed::Batch;
-use self::turn::{Turn, WORK, pruning, storing};
+use self::send::Draft;
+use self::turn::{Turn, WORK, looking, pruning, storing};
 use super::effect::{Answer, CallId, Effect};
 use super::inventory::Inventory;
 use super::ledger::Ledger;
 use super::metric::Dropped;
-use super::outbox::Outbox;
+use super::outbox::{self, Outbox};
 use super::quarantine::Quarantine;
 use super::rounds::{FIRST_CHECK, Rounds};
 use super::shards::{Changes, SHARDS};
 use super::snapshot::{self, Snapshot};
-use crate::config::Config;
+use super::standing::Standing;
+use crate::config::{Config, Handler, Webhook};
+use crate::domain::UnixTime;
+use crate::domain::chance::Chance;
 use crate::domain::time::HOUR;
-use crate::domain::{UnixTime, backoff};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -58,6 +65,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// watched.
 const SPARE_RECORDS: usize = 4;
 
+/// Shards that are written before others in one tick, because requests wait for them.
+const MOST_FIRST: usize = 8;
+
 /// An instance that takes the lease within this time of its configuration is the monitor from the start.
 const FRESH: Duration = Duration::from_secs(3);
 /// Usages of one certificate that are remembered; of more only those that are watched.
@@ -77,6 +87,21 @@ pub struct Monitor {
     inventory: Inventory,
     ledger: Ledger,
     outbox: Outbox,
+    /// The request that is being put together.
+    draft: Option<Draft>,
+    /// How each handler stands with its receiver.
+    standings: Vec<Standing>,
+    /// The question that each handler's receiver has been asked.
+    asked: Vec<Option<CallId>>,
+    /// When it may be asked.
+    ask_at: Vec<UnixTime>,
+    /// When the log last said of each handler that all was in vain.
+    failures_told: Vec<Option<UnixTime>>,
+    chance: Chance,
+    /// The time of the last tick.
+    latest: UnixTime,
+    /// The shards that were looked through for alerts that are over.
+    swept: u16,
     /// What of these three has not been stored yet.
     changes: Changes,
     rounds: Rounds,
@@ -96,21 +121,30 @@ pub struct Monitor {
 impl Monitor {
     /// A monitor for a document whose variables have been resolved; `missing` has a line for each webhook that lacks
     /// one. Whoever is the monitor from the start checks one second after it was `configured`. A successor checks at once:
-    /// its rounds must not count from a time at which another one was the monitor.
-    pub fn new(config: Rc<Config>, missing: Vec<String>, configured: UnixTime, now: UnixTime) -> Self {
+    /// its rounds must not count from a time at which another one was the monitor. `seed` is chance: what spreads tries.
+    pub fn new(config: Rc<Config>, missing: Vec<String>, configured: UnixTime, now: UnixTime, seed: u64) -> Self {
         let is_successor = now.since(configured).is_none_or(|age| age >= FRESH);
         let configured = if is_successor { now.before(FIRST_CHECK) } else { configured };
+        let count = config.handlers.len();
         Self {
             rounds: Rounds::new(config.expiry.check_interval, configured),
             batch: Batch::new(config.observe.flush),
             inventory: Inventory::new(config.expiry.max_certificates),
+            outbox: Outbox::new(config.handlers.iter().map(terms)),
             config,
             missing,
             started: false,
             listed: 0,
             retiring: None,
             ledger: Ledger::default(),
-            outbox: Outbox::default(),
+            draft: None,
+            standings: vec![Standing::default(); count],
+            asked: vec![None; count],
+            ask_at: vec![UnixTime::default(); count],
+            failures_told: vec![None; count],
+            chance: Chance::new(seed),
+            latest: UnixTime::default(),
+            swept: 0,
             changes: Changes::default(),
             quarantine: Quarantine::default(),
             upstream_apis: BTreeSet::new(),
@@ -131,7 +165,7 @@ impl Monitor {
             Input::Dequeued(Some(item)) => self.take_in(&item, &mut turn),
             Input::Dequeued(None) => self.batch.end(now),
             Input::Inspect => self.inspect(&mut turn),
-            Input::Answered(call, answer) => self.settle(call, answer, &mut turn),
+            Input::Answered(call, answer) => self.settle(call, &answer, &mut turn),
         }
         self.work = turn.work();
         turn.into_effects()
@@ -139,12 +173,17 @@ impl Monitor {
 
     /// When the next tick has something to do; in the past if it has now.
     pub fn next_wakeup(&self) -> UnixTime {
-        let is_busy = self.rounds.current.is_some() || self.batch.is_running() || !self.changes.is_empty();
+        let is_busy = self.rounds.current.is_some()
+            || self.batch.is_running()
+            || !self.changes.is_empty()
+            || self.draft.is_some()
+            || self.swept < SHARDS;
         if is_busy || !self.started {
             return UnixTime::default();
         }
         let waiting = [self.rounds.next(), self.batch.next(), self.inventory.next_wakeup(), self.outbox.next()];
-        waiting.into_iter().min().unwrap_or_default()
+        let waiting = waiting.into_iter().chain([self.next_question()]);
+        waiting.min().unwrap_or_default()
     }
 
     /// The keys of shared data that a starting monitor hands back as [`Input::Restored`], if there is anything.
@@ -159,7 +198,14 @@ impl Monitor {
 
     /// Does nothing new from now on: what is known is stored, and answers are waited for.
     pub fn retire(&mut self, now: UnixTime) {
-        self.retiring.get_or_insert(now);
+        if self.retiring.is_none() {
+            self.retiring = Some(now);
+            self.discard_draft(now);
+            // Their next try was counted before it is made, and will not be made here.
+            for id in self.outbox.certificates() {
+                self.changes.note(id);
+            }
+        }
     }
 
     /// Whether a monitor that is to end may end now.
@@ -175,6 +221,19 @@ impl Monitor {
         turn.into_effects()
     }
 
+    /// Lets nothing wait for longer than it ever would, when the clock was set back.
+    fn notice_time(&mut self, now: UnixTime) {
+        if now >= std::mem::replace(&mut self.latest, now) {
+            return;
+        }
+        let config = &self.config;
+        self.outbox.hasten(now, |handler| {
+            let delivery = config.handlers.get(handler).and_then(Handler::webhook).map(|webhook| &webhook.delivery);
+            let wait = delivery.and_then(|delivery| delivery.batch).map(|(_, wait)| wait).unwrap_or_default();
+            delivery.map(|delivery| delivery.schedule.longest()).unwrap_or_default().max(wait)
+        });
+    }
+
     fn tick(&mut self, turn: &mut Turn) {
         if !self.started && self.list(turn) {
             self.started = true;
@@ -184,7 +243,7 @@ impl Monitor {
             return;
         }
         if self.retiring.is_none() {
-            self.outbox.hasten(turn.now, backoff::LONGEST);
+            self.notice_time(turn.now);
             self.batch.begin(turn.now);
             // What observers hand over is taken in after this tick, item by item: half of the work is kept for it.
             let kept = if self.batch.is_running() { WORK / 2 } else { 0 };
@@ -192,8 +251,11 @@ impl Monitor {
             // Crossings first: they are promised to the second.
             self.invite_refused(turn);
             self.check_due(turn);
+            self.ask(turn);
             self.send(turn);
+            self.sweep(turn);
             self.check_round(turn);
+            self.store_first(turn);
             self.store(turn);
             self.send(turn);
             turn.gain(kept);
@@ -223,14 +285,29 @@ impl Monitor {
     /// Writes the shards that changed, one of them in any case: nothing may wait for a quiet moment.
     fn store(&mut self, turn: &mut Turn) {
         while let Some(shard) = self.changes.take() {
-            self.prune(shard, turn);
-            let contents = Snapshot::of(shard, &self.inventory, &self.ledger, &self.outbox, &self.config.handlers);
-            turn.spend(storing(contents.len()));
-            turn.effect(Effect::Store { key: snapshot::key(shard), contents });
+            self.store_shard(shard, turn);
             if !turn.has_work_left() {
                 break;
             }
         }
+    }
+
+    /// Writes what has to be written before the next requests may be sent.
+    fn store_first(&mut self, turn: &mut Turn) {
+        let changes = &mut self.changes;
+        let mut shards = Vec::new();
+        shards.extend(self.outbox.first_certificates(turn.now).filter_map(|id| changes.take_of(id)).take(MOST_FIRST));
+        for shard in shards {
+            self.store_shard(shard, turn);
+        }
+    }
+
+    fn store_shard(&mut self, shard: u16, turn: &mut Turn) {
+        self.prune(shard, turn);
+        let Self { inventory, ledger, outbox, config, .. } = self;
+        let contents = Snapshot::of(shard, inventory, ledger, outbox, &config.handlers, self.retiring.is_some());
+        turn.spend(storing(contents.len()).saturating_add(looking(outbox.len())));
+        turn.effect(Effect::Store { key: snapshot::key(shard), contents });
     }
 
     /// Forgets what was told about certificates that are not watched any more, when it holds nothing back or becomes too
@@ -266,5 +343,21 @@ impl Monitor {
         if excess > 0 {
             self.reach(Dropped::LedgerFull, excess.try_into().unwrap_or(u64::MAX), turn);
         }
+    }
+}
+
+/// What a handler bears; where its document says nothing, the default.
+fn terms(handler: &Handler) -> outbox::Terms {
+    let Some(Webhook { delivery, .. }) = handler.webhook() else { return outbox::Terms::default() };
+    let default = outbox::Terms::default();
+    let (failures, open) = delivery.breaker;
+    outbox::Terms {
+        max_pending: delivery.max_pending.unwrap_or(default.max_pending),
+        max_in_flight: delivery.max_in_flight.unwrap_or(default.max_in_flight),
+        breaker: outbox::Limits {
+            failures: failures.unwrap_or(default.breaker.failures),
+            open: open.unwrap_or(default.breaker.open),
+        },
+        batch: delivery.batch.map(|(max, wait)| outbox::Batch { max, wait }),
     }
 }

@@ -34,6 +34,8 @@ impl Monitor {
             self.announce_upstream(usage);
         }
         self.define_metrics(turn);
+        self.open_lanes();
+        self.test_webhooks(turn);
     }
 
     fn define_metrics(&self, turn: &mut Turn) {
@@ -126,8 +128,11 @@ impl Monitor {
     /// The line that people look for in the log, and its counter.
     pub(super) fn announce_event(&mut self, event: &Event, turn: &mut Turn) {
         turn.count(Metric::events_total(event.kind), 1);
-        if !self.flood.admits(About::Event, turn.now) {
+        if event.kind == EventKind::WebhookTest || !self.flood.admits(About::Event, turn.now) {
             return;
+        }
+        if event.kind == EventKind::CertificateResolved {
+            return warn!("{} {}", event.message(), labels(event));
         }
         let Certificate { name, not_after, .. } = &*event.certificate;
         let hours = |length: Duration| length.as_secs() / HOUR.as_secs();

@@ -6,19 +6,23 @@ use log::warn;
 
 use super::Monitor;
 use super::turn::Turn;
-use crate::application::metric::{Dropped, Metric};
+use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::application::outbox::Entry;
 use crate::application::quarantine::{QUARANTINE, SUSPECT, decode_ids};
 use crate::application::snapshot::{Snapshot, Undelivered};
+use crate::application::standing::{STANDINGS, restored};
 
 /// Read before everything else: a quarantine must be known before anything is parsed.
-pub(super) const NOTES: [&str; 2] = [QUARANTINE, SUSPECT];
+pub(super) const NOTES: [&str; 3] = [QUARANTINE, SUSPECT, STANDINGS];
 
 impl Monitor {
     /// Takes over what was found under a key.
     pub(super) fn restore(&mut self, key: &str, contents: &[u8], turn: &mut Turn) {
         let restored = match key {
             QUARANTINE => decode_ids(contents).map(|ids| ids.into_iter().for_each(|id| self.quarantine.add(id))),
+            STANDINGS => {
+                restored(contents, self.config.hash, &self.config.handlers).map(|known| self.standings = known)
+            }
             SUSPECT => decode_ids(contents).map(|ids| ids.into_iter().take(1).for_each(|id| self.quarantine(id, turn))),
             _ => Snapshot::decode(contents).map(|snapshot| {
                 for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger) {
@@ -41,19 +45,29 @@ impl Monitor {
 
     /// Goes on with the delivery of an event, at once: whatever stood in its way may be gone with the predecessor.
     fn take_over(&mut self, undelivered: Undelivered, turn: &mut Turn) {
-        let Undelivered { event, webhook, failures, noticed_at } = undelivered;
+        let Undelivered { event, webhook, tries, is_passed_on, noticed_at } = undelivered;
         let id = event.certificate.id;
         let config = Rc::clone(&self.config);
         self.changes.note(&id);
         let handler = config.handlers.iter().position(|handler| handler.webhook().is_some() && handler.name == webhook);
         match handler.and_then(|index| Some((index, config.handlers.get(index)?))) {
-            Some((index, handler)) if handler.wants(&event) && self.outbox.has_room(index) => {
-                self.outbox.push(Entry { event, handler: index, failures, noticed_at }, turn.now);
+            Some((index, handler)) if self.is_gone(index) && handler.wants(&event) => {
+                self.owe(&id, &event.usage, webhook);
             }
-            Some((index, handler)) if handler.wants(&event) => self.find_no_room(&event, index, turn),
+            Some((index, handler)) if handler.is_active() && (is_passed_on || handler.wants(&event)) => {
+                let entry = Entry { tries, is_passed_on, ..Entry::new(event, noticed_at) };
+                let retries = handler.webhook().map(|webhook| &webhook.delivery.schedule);
+                if retries.is_some_and(|schedule| schedule.is_spent(tries)) {
+                    // The last try was being made, and nobody knows what came of it.
+                    self.give_up(&entry, index, Outcome::NoResponse, turn);
+                } else {
+                    self.post(index, entry, turn);
+                }
+            }
             // It does not want this event any more.
-            Some((_, handler)) if !handler.misses(&event) => {}
+            Some((_, handler)) if is_passed_on || !handler.misses(&event) => {}
             // Without its variable, or not in this document: it is owed to the webhook, or to its heirs.
+            _ if is_passed_on => {}
             _ => self.owe(&id, &event.usage, webhook),
         }
     }

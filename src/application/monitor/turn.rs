@@ -14,6 +14,19 @@ pub(super) const EVENT: u32 = 22;
 /// What rendering and sending a request costs.
 pub(super) const SENDING: u32 = 60;
 
+/// What every further event in a request costs.
+pub(super) const SENDING_MORE: u32 = 55;
+
+/// What signing a body of that many bytes costs.
+pub(super) fn signing(bytes: usize) -> u32 {
+    by_size(bytes, 300)
+}
+
+/// What looking through that many entries of an outbox costs.
+pub(super) fn looking(entries: usize) -> u32 {
+    by_size(entries, 200)
+}
+
 /// What parsing an observation of that many bytes costs.
 pub(super) fn parsing(bytes: usize) -> u32 {
     by_size(bytes, 25).saturating_add(20)

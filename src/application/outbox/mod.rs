@@ -1,38 +1,46 @@
 //! Events on their way to webhooks: each stays until its receiver has answered 2xx, or its tries are spent.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod breaker;
+mod lane;
+
 use std::time::Duration;
+
+pub use breaker::Limits;
+pub use lane::{Batch, Terms};
+
+use lane::Lane;
 
 use super::effect::CallId;
 use super::shards::shard_of;
 use crate::domain::{CertId, Event, UnixTime, Usage};
-
-/// Entries that may wait for one webhook.
-const MOST_WAITING: usize = 1_000;
-/// Certificates that are remembered because their events found no room. What is owed about others is found by rounds.
-const MOST_REFUSED: usize = 20_000;
-/// Requests to one webhook that may wait for their answers at the same time.
-const MOST_IN_FLIGHT: usize = 4;
-
-/// Entries that are looked at to find one that is stored. Those in front are stored soon.
-const MOST_LOOKED_AT: usize = 16;
 
 /// One event for one webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The event.
     pub event: Event,
-    /// The index of the webhook among the document's handlers.
-    pub handler: usize,
-    /// How often it was tried in vain.
-    pub failures: u32,
+    /// How often its delivery was tried, the try that is being made included.
+    pub tries: u32,
     /// The time of the notice that the event belongs to: tells whether the ledger has moved on since.
     pub noticed_at: UnixTime,
+    /// Whether it goes to this webhook because another one did not take it.
+    pub is_passed_on: bool,
+    /// Whether it must not share a request: one that it shared was refused.
+    pub alone: bool,
 }
 
 impl Entry {
+    /// An entry for an event that was noticed at that time, which nobody has tried to deliver.
+    pub const fn new(event: Event, noticed_at: UnixTime) -> Self {
+        Self { event, tries: 0, noticed_at, is_passed_on: false, alone: false }
+    }
+
     fn is_about_same(&self, other: &Self) -> bool {
-        self.event.certificate.id == other.event.certificate.id && self.event.usage == other.event.usage
+        self.is_about(&other.event.certificate.id, &other.event.usage)
+    }
+
+    fn is_about(&self, id: &CertId, usage: &Usage) -> bool {
+        self.event.certificate.id == *id && self.event.usage == *usage
     }
 }
 
@@ -47,128 +55,171 @@ pub struct Outbox {
     last: u64,
 }
 
-#[derive(Debug, Default)]
-struct Lane {
-    /// By the time they are due, and then in their order.
-    waiting: BTreeMap<(UnixTime, u64), Entry>,
-    in_flight: Vec<(CallId, Entry)>,
-    /// The certificates whose events found no room.
-    refused: BTreeSet<CertId>,
-}
-
-impl Lane {
-    fn len(&self) -> usize {
-        self.waiting.len().saturating_add(self.in_flight.len())
-    }
-
-    fn next(&self) -> UnixTime {
-        let first = self.waiting.first_key_value().filter(|_| self.in_flight.len() < MOST_IN_FLIGHT);
-        first.map_or(UnixTime::NEVER, |((due, _), _)| *due)
-    }
-}
-
 impl Outbox {
+    /// An outbox for as many handlers as there are terms.
+    pub fn new(terms: impl Iterator<Item = Terms>) -> Self {
+        Self { lanes: terms.map(Lane::new).collect(), ..Self::default() }
+    }
+
     /// Whether another entry for a webhook finds room. One in place of an earlier one always does.
     pub fn has_room(&self, handler: usize) -> bool {
-        self.len_of(handler) < MOST_WAITING
+        self.lanes.get(handler).is_some_and(|lane| lane.len() < lane.terms().max_pending)
     }
 
     /// Adds an entry that is to be sent at `due`, in place of an earlier one about the same. One that comes back after a
     /// failure has had its room all along.
-    pub fn push(&mut self, entry: Entry, due: UnixTime) {
+    pub fn push(&mut self, handler: usize, entry: Entry, due: UnixTime) {
+        let number = self.number();
+        if let Some(lane) = self.lanes.get_mut(handler) {
+            lane.push(entry, due, number);
+        }
+    }
+
+    fn number(&mut self) -> u64 {
         self.last = self.last.wrapping_add(1);
-        let number = self.last;
-        let waiting = &mut self.lane(entry.handler).waiting;
-        let earlier = waiting.iter().find(|(_, known)| known.is_about_same(&entry)).map(|(key, _)| *key);
-        earlier.map(|key| waiting.remove(&key));
-        waiting.insert((due, number), entry);
+        self.last
+    }
+
+    /// Makes room for an event: takes the least severe one that waits, the oldest of these, unless all are worse.
+    pub fn yield_to(&mut self, handler: usize, event: &Event) -> Option<Entry> {
+        self.lanes.get_mut(handler)?.yield_to(event)
     }
 
     /// Whether a newer event about the same certificate and usage is on its way to the same webhook.
-    pub fn has_newer(&self, entry: &Entry) -> bool {
+    pub fn has_newer(&self, handler: usize, entry: &Entry) -> bool {
         let is_newer = |known: &Entry| known.is_about_same(entry) && known.noticed_at > entry.noticed_at;
-        self.lanes.get(entry.handler).is_some_and(|lane| {
-            lane.waiting.values().chain(lane.in_flight.iter().map(|(_, entry)| entry)).any(is_newer)
-        })
+        self.lanes.get(handler).is_some_and(|lane| lane.entries().any(is_newer))
     }
 
     /// Whether an event about this certificate and usage is on its way to a webhook.
     pub fn contains(&self, handler: usize, id: &CertId, usage: &Usage) -> bool {
-        let is_about = |known: &Entry| known.event.certificate.id == *id && known.event.usage == *usage;
-        self.lanes.get(handler).is_some_and(|lane| {
-            lane.waiting.values().chain(lane.in_flight.iter().map(|(_, entry)| entry)).any(is_about)
-        })
+        self.lanes.get(handler).is_some_and(|lane| lane.entries().any(|known| known.is_about(id, usage)))
     }
 
     /// Remembers a certificate whose event found no room; whether it is the first one since there was room.
     pub fn refuse(&mut self, handler: usize, id: CertId) -> bool {
-        let refused = &mut self.lane(handler).refused;
-        let is_first = refused.is_empty();
-        refused.insert(id);
-        if refused.len() > MOST_REFUSED {
-            refused.pop_first();
-        }
-        is_first
+        self.lanes.get_mut(handler).is_some_and(|lane| lane.refuse(id))
     }
 
     /// Takes a certificate whose event found no room, once half of it is free.
     pub fn invite(&mut self) -> Option<CertId> {
-        let mut lanes = self.lanes.iter_mut().filter(|lane| lane.len() < MOST_WAITING / 2);
-        lanes.find_map(|lane| lane.refused.pop_first())
+        self.lanes.iter_mut().find_map(Lane::invite)
     }
 
-    fn lane(&mut self, handler: usize) -> &mut Lane {
-        if self.lanes.len() <= handler {
-            self.lanes.resize_with(handler.saturating_add(1), Lane::default);
-        }
-        // Just made, if it was not there.
-        #[allow(clippy::indexing_slicing)]
-        &mut self.lanes[handler]
+    /// The certificates of what goes next: these are to be stored before others.
+    pub fn first_certificates(&self, now: UnixTime) -> impl Iterator<Item = &CertId> {
+        self.lanes.iter().flat_map(move |lane| lane.first_certificates(now))
     }
 
-    /// Takes the next entry that is due and stored, with the name of its call.
-    pub fn take(&mut self, now: UnixTime, is_stored: impl Fn(&CertId) -> bool) -> Option<(CallId, Entry)> {
+    /// Takes the next entries that are due and stored and may share a request; the call and its handler.
+    pub fn take(
+        &mut self,
+        now: UnixTime,
+        is_stored: impl Fn(&CertId) -> bool,
+        may_join: impl Fn(usize, &Event, &Event) -> bool,
+    ) -> Option<(CallId, usize)> {
         let count = self.lanes.len();
-        let in_turn = (self.turn..count).chain(0..self.turn.min(count));
-        for index in in_turn {
+        let call = CallId(self.number());
+        for index in (self.turn..count).chain(0..self.turn.min(count)) {
             let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.next() <= now) else { continue };
-            let due = lane.waiting.range(..=(now, u64::MAX)).take(MOST_LOOKED_AT);
-            let stored =
-                due.map(|(key, entry)| (*key, entry)).find(|(_, entry)| is_stored(&entry.event.certificate.id));
-            let Some(entry) = stored.map(|(key, _)| key).and_then(|key| lane.waiting.remove(&key)) else { continue };
-            self.turn = index.saturating_add(1);
-            self.last = self.last.wrapping_add(1);
-            let id = CallId(self.last);
-            lane.in_flight.push((id, entry.clone()));
-            return Some((id, entry));
+            if lane.take(call, now, &is_stored, &|a, b| may_join(index, a, b)) {
+                self.turn = index.saturating_add(1);
+                return Some((call, index));
+            }
         }
         None
     }
 
-    /// Takes the entry of a call that was answered.
-    pub fn answered(&mut self, id: CallId) -> Option<Entry> {
-        self.lanes.iter_mut().find_map(|lane| {
-            let index = lane.in_flight.iter().position(|(call, _)| *call == id)?;
-            Some(lane.in_flight.swap_remove(index).1)
-        })
+    /// A call that carries none of the entries, such as a handshake.
+    pub fn name_call(&mut self) -> CallId {
+        CallId(self.number())
     }
 
-    /// Makes everything due that waits longer than any pause lasts: the clock was set back.
-    pub fn hasten(&mut self, now: UnixTime, longest: Duration) {
-        for lane in &mut self.lanes {
-            while let Some(last) = lane.waiting.last_entry().filter(|last| last.key().0 > now.after(longest)) {
-                let ((_, number), entry) = last.remove_entry();
-                lane.waiting.insert((now, number), entry);
-            }
+    /// The entries of a call that waits for its answer.
+    pub fn of_call(&self, handler: usize, call: CallId) -> &[Entry] {
+        let calls = self.lanes.get(handler).map(Lane::in_flight);
+        let call = calls.and_then(|calls| calls.iter().find(|(known, _)| *known == call));
+        call.map_or(&[], |(_, entries)| entries)
+    }
+
+    /// Takes one of the entries out of a call that was not made yet.
+    pub fn leave_out(&mut self, handler: usize, call: CallId, index: usize) -> Option<Entry> {
+        let entries = self.lanes.get_mut(handler)?.call_mut(call)?;
+        (index < entries.len()).then(|| entries.remove(index))
+    }
+
+    /// Takes the entries of a call that was answered; the handler and they.
+    pub fn answered(&mut self, call: CallId) -> Option<(usize, Vec<Entry>)> {
+        (0..).zip(&mut self.lanes).find_map(|(index, lane)| Some((index, lane.answered(call)?)))
+    }
+
+    /// The receiver is there; whether its breaker was open.
+    pub fn succeed(&mut self, handler: usize) -> bool {
+        self.lanes.get_mut(handler).is_some_and(|lane| lane.breaker.succeed())
+    }
+
+    /// The receiver has failed; after how many failures this opens its breaker, if it was closed.
+    pub fn fail(&mut self, handler: usize, now: UnixTime) -> Option<u32> {
+        let lane = self.lanes.get_mut(handler)?;
+        let limits = lane.terms().breaker;
+        lane.breaker.fail(&limits, now)
+    }
+
+    /// When a webhook's breaker opens, and for how long.
+    pub fn breaker_of(&self, handler: usize) -> Limits {
+        self.lanes.get(handler).map(|lane| lane.terms().breaker).unwrap_or_default()
+    }
+
+    /// Sends nothing to a webhook for so long.
+    pub fn pause(&mut self, handler: usize, now: UnixTime, length: Duration) {
+        if let Some(lane) = self.lanes.get_mut(handler) {
+            lane.pause(now, length);
         }
     }
 
-    /// The entries about the certificates of a shard, and when they are due; those that are on their way, at once.
-    pub(super) fn shard(&self, shard: u16) -> impl Iterator<Item = (UnixTime, &Entry)> {
-        let waiting = self.lanes.iter().flat_map(|lane| lane.waiting.iter().map(|((due, _), entry)| (*due, entry)));
-        let in_flight = self.lanes.iter().flat_map(|lane| &lane.in_flight);
-        let in_flight = in_flight.map(|(_, entry)| (UnixTime::default(), entry));
-        waiting.chain(in_flight).filter(move |(_, entry)| shard_of(&entry.event.certificate.id) == shard)
+    /// Leaves at least this time between two requests.
+    pub fn set_pace(&mut self, handler: usize, pace: Duration) {
+        if let Some(lane) = self.lanes.get_mut(handler) {
+            lane.pace = pace;
+        }
+    }
+
+    /// Sends nothing to a webhook until it is opened again.
+    pub fn close(&mut self, handler: usize, is_closed: bool) {
+        if let Some(lane) = self.lanes.get_mut(handler) {
+            lane.is_closed = is_closed;
+        }
+    }
+
+    /// Takes everything that waits for a webhook.
+    pub fn clear(&mut self, handler: usize) -> Vec<Entry> {
+        self.lanes.get_mut(handler).map(Lane::clear).unwrap_or_default()
+    }
+
+    /// Makes everything due that waits longer than any pause lasts: the clock was set back.
+    pub fn hasten(&mut self, now: UnixTime, longest: impl Fn(usize) -> Duration) {
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            lane.hasten(now, longest(index));
+        }
+    }
+
+    /// The entries about the certificates of a shard with their handlers, and when they are due; `None`: they are being
+    /// sent.
+    pub(super) fn shard(&self, shard: u16) -> impl Iterator<Item = (Option<UnixTime>, usize, &Entry)> {
+        let waiting = self
+            .lanes
+            .iter()
+            .enumerate()
+            .flat_map(|(index, lane)| lane.waiting().map(move |(due, entry)| (Some(due), index, entry)));
+        let in_flight = self.lanes.iter().enumerate().flat_map(|(index, lane)| {
+            lane.in_flight().iter().flat_map(|(_, entries)| entries).map(move |entry| (None, index, entry))
+        });
+        waiting.chain(in_flight).filter(move |(_, _, entry)| shard_of(&entry.event.certificate.id) == shard)
+    }
+
+    /// The certificates of everything that waits.
+    pub fn certificates(&self) -> impl Iterator<Item = &CertId> {
+        self.lanes.iter().flat_map(Lane::waiting).map(|(_, entry)| &entry.event.certificate.id)
     }
 
     /// How many entries wait for a webhook or its answer.
@@ -176,9 +227,19 @@ impl Outbox {
         self.lanes.get(handler).map_or(0, Lane::len)
     }
 
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.lanes.iter().map(Lane::len).sum()
+    }
+
+    /// Whether nothing waits at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether requests wait for their answers.
     pub fn is_in_flight(&self) -> bool {
-        self.lanes.iter().any(|lane| !lane.in_flight.is_empty())
+        self.lanes.iter().any(|lane| !lane.in_flight().is_empty())
     }
 
     /// When [`Outbox::take`] may have something to give.

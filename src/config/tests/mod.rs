@@ -1,6 +1,7 @@
 //! Documents and what becomes of them, down to the words.
 
 mod tyk;
+mod webhooks;
 
 use super::*;
 use crate::domain::{EventKind, Role, Rule};
@@ -52,7 +53,10 @@ fn no_document_at_all_is_all_defaults() {
 fn a_webhook_needs_three_keys_and_has_defaults_for_the_rest() {
     let config = load(&webhook_with(""));
     let handler = &config.handlers[0];
-    assert_eq!((handler.events.as_slice(), handler.roles.as_slice()), (&EventKind::OF_TYK[..], &Role::ALL[..]));
+    assert_eq!(
+        (handler.routing.events.as_slice(), handler.routing.roles.as_slice()),
+        (&EventKind::OF_TYK[..], &Role::ALL[..])
+    );
     assert!(handler.is_active() && handler.cooldown.is_zero());
     let webhook = webhook(&config);
     assert_eq!((webhook.method, webhook.timeout.as_secs(), webhook.cluster.as_str()), (Method::Post, 10, "hooks"));
@@ -66,12 +70,12 @@ fn every_key_of_a_webhook_is_read() {
            "timeout_seconds": 300, "cooldown_seconds": 7, "enabled": false"#,
     ));
     let handler = &config.handlers[0];
-    assert_eq!(handler.events, [EventKind::CertificateExpired]);
-    assert_eq!(handler.roles, [Role::Ca, Role::Server]);
+    assert_eq!(handler.routing.events, [EventKind::CertificateExpired]);
+    assert_eq!(handler.routing.roles, [Role::Ca, Role::Server]);
     assert!(!handler.enabled && handler.cooldown.as_secs() == 7);
     let webhook = webhook(&config);
     assert_eq!((webhook.method, webhook.timeout.as_secs(), webhook.headers[0].0.as_str()), (Method::Put, 300, "x-a"));
-    assert_eq!(load(&webhook_with(r#", "events": ["*"]"#)).handlers[0].events, EventKind::OF_CERTIFICATES);
+    assert_eq!(load(&webhook_with(r#", "events": ["*"]"#)).handlers[0].routing.events, EventKind::OF_CERTIFICATES);
 }
 
 #[test]
@@ -129,7 +133,7 @@ fn a_wrong_value_is_named_with_its_path_and_what_is_allowed() {
         (
             webhook_with(r#", "events": ["CertificateRenewed"]"#),
             "webhooks[0].events[0]: \"CertificateRenewed\" is not allowed; expected one of *, CertificateExpiringSoon, \
-             CertificateExpired"
+             CertificateExpired, CertificateResolved"
                 .into(),
         ),
         (
@@ -299,7 +303,7 @@ fn headers_that_would_break_a_request_are_refused_and_values_never_shown() {
     let found = only_problem(&document("x", "secret {{ cert_nam }}"));
     assert_eq!(
         found,
-        "webhooks[0].headers.x: webhook template error: undefined value: `cert_nam` is undefined line=1 column=11"
+        "webhooks[0].headers.x: webhook template error: unknown field cert_nam; did you mean cert_name? line=1 column=11"
     );
     assert_eq!(
         only_problem(&webhook_with(r#", "headers": "Authorization: secret""#)),

@@ -1,8 +1,11 @@
 //! Tyk's own forms.
 
+use std::time::Duration;
+
 use super::{load, only_problem, problems};
 use crate::config::Action;
 use crate::domain::EventKind;
+use crate::render::format::Context;
 
 /// Tyk's documented block, as it is printed there.
 const TYKS_BLOCK: &str = include_str!("../../../tests/data/tyk-gateway.json");
@@ -17,7 +20,7 @@ fn tyks_documented_block_is_read_whole() {
         assert_eq!(config.expiry.check_interval.as_secs(), 30);
         let mut events = Vec::new();
         for handler in &config.handlers {
-            events.extend(handler.events.clone());
+            events.extend(handler.routing.events.clone());
             assert_eq!(handler.cooldown.as_secs(), 10, "event_timeout is a cooldown");
             let webhook = handler.webhook().unwrap();
             assert_eq!((webhook.cluster.as_str(), webhook.url.path.as_str()), (cluster, "/certificates"));
@@ -55,7 +58,9 @@ fn tyks_log_handler_and_templates_are_read() {
     let names: Vec<_> = config.handlers.iter().map(|handler| handler.name.as_str()).collect();
     assert_eq!(names, ["CertificateExpired-log", "my-hook", "my-hook-2"]);
     assert_eq!([config.handlers[1].is_active(), config.handlers[2].is_active()], [true, false]);
-    let body = config.handlers[1].webhook().unwrap().template.json(&crate::render::fields::samples()[1]).unwrap();
+    let event = &crate::render::fields::samples()[1];
+    let context = Context { now: event.timestamp, lasts: Duration::ZERO };
+    let body = config.handlers[1].webhook().unwrap().format.item(event, context).unwrap();
     assert_eq!(body, r#"{"name": "sample"}"#);
 }
 
@@ -94,19 +99,31 @@ fn what_tyk_has_and_we_do_not_is_refused_by_name_with_what_to_use_instead() {
         ),
         (classic("CertificateExpired", &hook(r#""id": "abc""#)), "write its url, method and headers here instead"),
         (classic("CertificateExpired", &hook(r#""template_path": "templates/x.json""#)), "a plugin cannot read files"),
-        (
-            r#"{"templates": {"x": "{{if eq .Type \"a\"}}{{.Meta.CertID}}{{end}}"}}"#.into(),
-            "is a Go template; write it in Jinja",
-        ),
+        (r#"{"templates": {"x": "{{range .Meta.CertID}}{{end}}"}}"#.into(), "templates.x: webhook template error: "),
         (r#"{"templates": {"x": "{{ cert_nam }}"}}"#.into(), "line=1 column=4"),
         (
             r#"{"eventHandlers": [{"trigger": "CertificateExpired", "type": "webhook", "url": "https://h/x",
                 "cooldownPeriod": "soon"}]}"#
                 .into(),
-            "expected a duration such as 10s, 1m30s or 2h",
+            "expected a duration such as 10s, 1m30s, 2h or 1d, a year at most",
         ),
     ] {
         let found = problems(&document).join("\n");
         assert!(found.contains(words), "{document}\n{found}");
     }
+}
+
+#[test]
+fn a_body_that_was_written_for_tyk_works_as_it_is() {
+    let body = r#"{"kind": "{{.Type}}", {{if eq .Type \"CertificateExpired\"}}\"gone\": {{.Meta.DaysSinceExpiry}}{{else}}\"left\": {{.Meta.DaysRemaining}}{{end}}, \"name\": \"{{.Meta.CertName}}\"}"#
+        .replace(r#"{"kind": "{{.Type}}""#, r#"{\"kind\": \"{{.Type}}\""#);
+    let config = load(&format!(
+        r#"{{"event_handlers": {{"events": {{"CertificateExpired": [
+              {{"handler_name": "eh_web_hook_handler", "handler_meta": {{"target_path": "https://h/x", "template_path": "mine"}}}}]}}}},
+            "templates": {{"mine": "{body}"}}}}"#
+    ));
+    let event = &crate::render::fields::samples()[1];
+    let context = Context { now: event.timestamp, lasts: Duration::ZERO };
+    let body = config.handlers[0].webhook().unwrap().format.item(event, context).unwrap();
+    assert_eq!(body, r#"{"kind": "CertificateExpired", "gone": 0, "name": "sample"}"#);
 }

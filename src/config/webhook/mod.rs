@@ -1,30 +1,43 @@
 //! `webhooks[]`: who is told, and how.
+//!
+//! Each file reads some of the keys of an entry: `routing` what is told, `request` and `body` how it is said, `delivery`
+//! how hard it is tried.
+
+mod body;
+mod delivery;
+mod request;
+mod routing;
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 use std::time::Duration;
+
+pub use delivery::Delivery;
+pub use request::{Authorization, Method};
+pub use routing::Routing;
+
+pub(super) use request::{read_header, read_headers, read_url};
 
 use super::findings::{Findings, Problem};
 use super::reader::{Node, Object};
 use super::url::Url;
-use crate::domain::{Event, EventKind, Role};
-use crate::render::{HeaderTemplate, Template};
+use crate::domain::{Event, EventKind};
+use crate::render::HeaderTemplate;
+use crate::render::format::{Format, Preset};
+use crate::render::signature::Signing;
 
 /// Somebody who is told about events.
 #[derive(Debug)]
 pub struct Handler {
-    /// Unique in the document.
+    /// Unique in the document. A webhook of several clusters is as many handlers.
     pub name: String,
-    /// The events it wants.
-    pub events: Vec<EventKind>,
-    /// The roles it wants to hear of.
-    pub roles: Vec<Role>,
+    /// What it wants to hear of.
+    pub routing: Routing,
     /// Holds back the same (certificate, role, API, event) here, never another.
     pub cooldown: Duration,
     /// Whether the document wants it.
     pub enabled: bool,
-    /// Whether one of its environment variables is missing.
-    pub missing_variable: bool,
+    /// Whether one of its environment variables is missing or of no use.
+    pub is_switched_off: bool,
     /// What it does.
     pub action: Action,
 }
@@ -33,7 +46,7 @@ pub struct Handler {
 #[derive(Debug)]
 pub enum Action {
     /// Sends a request.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
     /// Writes a log line that begins with this prefix.
     Log(String),
 }
@@ -49,51 +62,22 @@ pub struct Webhook {
     pub method: Method,
     /// Its own headers, with lower-case names.
     pub headers: Vec<(String, HeaderTemplate)>,
+    /// What proves who is calling.
+    pub authorization: Option<Authorization>,
     /// Its body.
-    pub template: Rc<Template>,
+    pub format: Format,
+    /// Whether alerts are told again at every check, because they end by themselves otherwise.
+    pub refreshes: bool,
+    /// How the body is signed.
+    pub signing: Option<Signing>,
     /// How long an answer is waited for.
     pub timeout: Duration,
-}
-
-/// The methods of Tyk's webhook handler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Sent without a body.
-    Get,
-    /// Sent with a body.
-    Put,
-    /// Sent with a body.
-    Post,
-    /// Sent with a body.
-    Patch,
-    /// Sent without a body.
-    Delete,
-}
-
-impl Method {
-    pub(super) const WORDS: [(&str, Self); 5] = [
-        ("GET", Self::Get),
-        ("PUT", Self::Put),
-        ("POST", Self::Post),
-        ("PATCH", Self::Patch),
-        ("DELETE", Self::Delete),
-    ];
-
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Put => "PUT",
-            Self::Post => "POST",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    /// Whether a request with this method carries the event as its body.
-    pub const fn has_body(self) -> bool {
-        !matches!(self, Self::Get | Self::Delete)
-    }
+    /// How hard it is tried.
+    pub delivery: Delivery,
+    /// Whether the receiver is asked before the first delivery (`CloudEvents`, HTTP 1.1 Web Hooks, section 4).
+    pub handshake: bool,
+    /// Whether it is tried as soon as it is configured.
+    pub test_on_start: bool,
 }
 
 impl Handler {
@@ -105,16 +89,19 @@ impl Handler {
     /// Whether it wants `event`, and only a missing variable keeps it from being told. Another instance may have that
     /// variable.
     pub fn misses(&self, event: &Event) -> bool {
-        self.enabled && self.missing_variable && self.is_meant_for(event)
+        self.enabled && self.is_switched_off && self.is_meant_for(event)
     }
 
     fn is_meant_for(&self, event: &Event) -> bool {
-        self.events.contains(&event.kind) && self.roles.contains(&event.usage.role())
+        match event.kind {
+            EventKind::WebhookTest => self.webhook().is_some_and(|webhook| webhook.test_on_start),
+            _ => self.routing.wants(event),
+        }
     }
 
     /// Whether it is told anything at all.
     pub const fn is_active(&self) -> bool {
-        self.enabled && !self.missing_variable
+        self.enabled && !self.is_switched_off
     }
 
     /// Its webhook, if it is one.
@@ -125,174 +112,195 @@ impl Handler {
         }
     }
 
-    pub(super) fn resolve(&mut self, environment: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-        match &mut self.action {
-            Action::Webhook(webhook) => {
-                webhook.headers.iter_mut().flat_map(|(_, value)| value.resolve(environment)).collect()
-            }
-            Action::Log(_) => Vec::new(),
+    /// Looks up its variables; returns why it cannot be used, if it cannot.
+    pub(super) fn resolve(&mut self, environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+        let Action::Webhook(webhook) = &mut self.action else { return None };
+        let mut missing: Vec<_> =
+            webhook.headers.iter_mut().flat_map(|(_, value)| value.resolve(environment)).collect();
+        missing.extend(webhook.format.resolve(environment));
+        if let Some(authorization) = &mut webhook.authorization {
+            missing.extend(authorization.secret_mut().resolve(environment));
         }
+        missing.extend(webhook.signing.iter_mut().flat_map(|signing| signing.resolve(environment)));
+        if let Some(name) = missing.first() {
+            return Some(format!(
+                "environment variable {name} is not set; name it in vm_config.environment_variables.host_env_keys and set \
+                 it for Envoy"
+            ));
+        }
+        let problem = webhook.signing.as_ref().and_then(Signing::problem)?;
+        Some(format!("a secret of its signing cannot be used: {problem}"))
     }
 }
 
-const KEYS: [&str; 10] = [
-    "name",
-    "cluster",
-    "url",
-    "events",
-    "roles",
-    "method",
-    "headers",
-    "timeout_seconds",
-    "cooldown_seconds",
-    "enabled",
-];
+const KEYS: [&str; 8] =
+    ["name", "cluster", "clusters", "timeout_seconds", "cooldown_seconds", "handshake", "test_on_start", "enabled"];
 
 /// How long an answer is waited for where nothing else is said.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) fn read(root: &Object<'_>, body: &Rc<Template>, require_https: bool, findings: &Findings) -> Vec<Handler> {
+pub(super) fn read(root: &Object<'_>, require_https: bool, findings: &Findings) -> Vec<Handler> {
     let entries = root.get("webhooks").and_then(|node| node.list()).unwrap_or_default();
+    let known: Vec<&str> = KEYS
+        .iter()
+        .chain(&request::KEYS)
+        .chain(&routing::KEYS)
+        .chain(&delivery::KEYS)
+        .chain(&body::KEYS)
+        .copied()
+        .collect();
     entries
         .iter()
-        .filter_map(|node| node.object(&KEYS))
-        .filter_map(|entry| read_entry(&entry, body, require_https, findings))
+        .filter_map(|node| node.object(&known))
+        .flat_map(|entry| read_entry(&entry, require_https, findings))
         .collect()
 }
 
-fn read_entry(entry: &Object<'_>, body: &Rc<Template>, require_https: bool, findings: &Findings) -> Option<Handler> {
+/// A webhook: a handler for each of its clusters.
+fn read_entry(entry: &Object<'_>, require_https: bool, findings: &Findings) -> Vec<Handler> {
+    let Some(clusters) = read_clusters(entry) else {
+        return read_handler(entry, require_https, findings, None).into_iter().collect();
+    };
+    clusters.into_iter().filter_map(|cluster| read_handler(entry, require_https, findings, Some(cluster))).collect()
+}
+
+fn read_clusters<'a>(entry: &Object<'a>) -> Option<Vec<&'a str>> {
+    let node = entry.get("clusters")?;
+    if entry.get("cluster").is_some() {
+        node.refuse("is there beside cluster; a webhook has one of the two");
+    }
+    let clusters: Vec<_> = node.list()?.iter().filter_map(Node::non_empty_text).collect();
+    if clusters.is_empty() {
+        node.refuse("names nothing; expected the names of one or more clusters");
+    }
+    Some(clusters)
+}
+
+fn read_handler(
+    entry: &Object<'_>,
+    require_https: bool,
+    findings: &Findings,
+    one_of_several: Option<&str>,
+) -> Option<Handler> {
     let name = entry.require("name").and_then(|node| read_name(&node));
-    let cluster = entry.require("cluster").and_then(|node| node.non_empty_text());
+    let cluster = one_of_several.or_else(|| entry.require("cluster").and_then(|node| node.non_empty_text()));
     let url = entry.require("url").and_then(|node| read_url(&node, require_https));
-    let method = entry.get("method").and_then(|node| node.word(&Method::WORDS));
-    let headers = entry.get("headers").map(|node| read_headers(&node, findings));
+    let method = entry.get("method").and_then(|node| node.word(&Method::WORDS)).unwrap_or(Method::Post);
+    let headers = entry.get("headers").map(|node| read_headers(&node, findings)).unwrap_or_default();
+    let authorization = request::read_authorization(entry, &headers);
     let seconds =
         |key, allowed| entry.get(key).and_then(|node| node.integer(allowed)).map(|n| Duration::from_secs(n.into()));
+    let flag = |key| entry.get(key).and_then(|node| node.boolean());
     let timeout = seconds("timeout_seconds", 1..=300);
     let cooldown = seconds("cooldown_seconds", 0..=365 * 86_400);
-    let events = entry.get("events").map(|node| read_events(&node));
-    let roles = entry.get("roles").map(|node| read_roles(&node));
-    let enabled = entry.get("enabled").and_then(|node| node.boolean());
+    let body = body::read(entry, is_json(entry));
+    let routing = routing::read(entry, body.preset.is_some_and(Preset::resolves));
+    let delivery = delivery::read(entry);
+    refuse_contradictions(entry, method, &body, &delivery);
+    let (handshake, test_on_start) = (flag("handshake").unwrap_or(false), flag("test_on_start").unwrap_or(false));
+    let enabled = flag("enabled").unwrap_or(true);
+    let (name, cluster) = (name?, cluster?);
     Some(Handler {
-        name: name?.to_owned(),
-        events: events.unwrap_or_else(|| EventKind::OF_TYK.to_vec()),
-        roles: roles.unwrap_or_else(|| Role::ALL.to_vec()),
+        name: if one_of_several.is_some() { format!("{name}/{}", label(cluster)) } else { name.to_owned() },
+        routing,
         cooldown: cooldown.unwrap_or_default(),
-        enabled: enabled.unwrap_or(true),
-        missing_variable: false,
-        action: Action::Webhook(Webhook {
-            cluster: cluster?.to_owned(),
+        enabled,
+        is_switched_off: false,
+        action: Action::Webhook(Box::new(Webhook {
+            cluster: cluster.to_owned(),
             url: url?,
-            method: method.unwrap_or(Method::Post),
-            headers: headers.unwrap_or_default(),
-            template: Rc::clone(body),
+            method,
+            headers,
+            authorization,
+            refreshes: body.preset.is_some_and(Preset::refreshes),
+            format: body.format?,
+            signing: body.signing,
             timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
-        }),
+            delivery,
+            handshake,
+            test_on_start,
+        })),
     })
+}
+
+/// Whether a body is JSON, as far as the user's own headers say: they do not where they leave `content-type` out.
+fn is_json(entry: &Object<'_>) -> bool {
+    let headers = entry.get("headers").filter(Node::is_object).and_then(|node| node.any_object());
+    let mut entries = headers.iter().flat_map(Object::entries);
+    let content_type = entries.find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    content_type.and_then(|(_, node)| node.as_text()).is_none_or(|text| text.contains("json"))
+}
+
+fn refuse_contradictions(entry: &Object<'_>, method: Method, body: &body::Body, delivery: &Delivery) {
+    let refuse = |key: &str, message: &str| entry.get(key).into_iter().for_each(|node| node.refuse(message));
+    if delivery.batch.is_some() && !body.preset.is_some_and(Preset::batches) {
+        refuse(
+            "batch",
+            "cannot be had here: one request for many events is made by the formats default, cloudevents, \
+                         alertmanager and infisical",
+        );
+    }
+    if !method.has_body() {
+        for key in ["template", "signing", "batch"] {
+            refuse(key, "needs a body, and this method has none");
+        }
+    }
 }
 
 fn read_name<'a>(node: &Node<'a>) -> Option<&'a str> {
     let name = node.text()?;
-    if is_name(name) {
+    if (1..=64).contains(&name.len()) && name.chars().all(is_name_char) {
         return Some(name);
     }
     node.refuse_value("1 to 64 letters, digits, dots, dashes and underscores (it becomes a metric label)");
     None
 }
 
-fn is_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.chars().all(is_name_char)
-}
-
 pub(super) fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
 
-/// Refuses a URL without showing it: its path and query may be the receiver's secret.
-pub(super) fn read_url(node: &Node<'_>, require_https: bool) -> Option<Url> {
-    match Url::parse(node.secret_text()?) {
-        Ok(url) if !url.https && require_https => {
-            node.refuse("the URL is http:// and require_https is true");
-            None
-        }
-        Ok(url) => {
-            if !url.https {
-                node.warn("the URL is http://, so the receiver is told in plain text; require_https refuses that");
-            }
-            Some(url)
-        }
-        Err(problem) => {
-            node.refuse(problem);
-            None
-        }
-    }
-}
-
-fn read_events(node: &Node<'_>) -> Vec<EventKind> {
-    let mut words: Vec<(&str, &[EventKind])> = vec![("*", &EventKind::OF_CERTIFICATES)];
-    words.extend(EventKind::OF_CERTIFICATES.iter().map(|kind| (kind.as_str(), std::slice::from_ref(kind))));
-    read_words(node, &words).into_iter().flatten().copied().collect()
-}
-
-fn read_roles(node: &Node<'_>) -> Vec<Role> {
-    read_words(node, &Role::ALL.map(|role| (role.as_str(), role)))
-}
-
-/// A list of at least one of `words`.
-fn read_words<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Vec<T> {
-    let items = node.list().unwrap_or_default();
-    if items.is_empty() {
-        node.refuse("names nothing; leave the key out for the default");
-    }
-    items.iter().filter_map(|item| item.word(words)).collect()
-}
-
-/// Headers that Envoy or the plugin sets itself.
-const RESERVED: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
-
-/// An object of names and values. Values are never shown: they may be secrets.
-pub(super) fn read_headers(node: &Node<'_>, findings: &Findings) -> Vec<(String, HeaderTemplate)> {
-    let Some(headers) = node.any_object() else { return Vec::new() };
-    let mut names = BTreeSet::new();
-    let mut read = Vec::new();
-    for (name, value) in headers.entries() {
-        let header = read_header(name, &value);
-        if !names.insert(name.to_ascii_lowercase()) {
-            findings.problem(Problem::at(value.path(), "is there twice; header names do not know case".to_owned()));
-        }
-        read.extend(header);
-    }
-    read
-}
-
-pub(super) fn read_header(name: &str, value: &Node<'_>) -> Option<(String, HeaderTemplate)> {
-    // The characters of a token (RFC 9110, 5.6.2).
-    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    let lower = name.to_ascii_lowercase();
-    if name.is_empty() || !name.chars().all(is_token) || RESERVED.contains(&lower.as_str()) {
-        value.refuse(format!(
-            "is not a header that can be set; expected letters, digits and dashes, and none of {}",
-            RESERVED.join(", ")
-        ));
-        return None;
-    }
-    let text = value.secret_text()?;
-    if text.contains(char::is_control) {
-        value.refuse("the header's value holds a line break or another control character");
-        return None;
-    }
-    match HeaderTemplate::compile(text) {
-        Ok(template) => Some((lower, template)),
-        Err(error) => {
-            value.refuse(format!("webhook template error: {error}"));
-            None
-        }
-    }
+/// A text as part of a metric's label.
+pub(super) fn label(text: &str) -> String {
+    text.chars().map(|c| if is_name_char(c) { c } else { '-' }).take(56).collect()
 }
 
 pub(super) fn refuse_equal_names(handlers: &[Handler], findings: &Findings) {
     let mut names = BTreeSet::new();
     for handler in handlers.iter().filter(|handler| !names.insert(handler.name.as_str())) {
         findings.problem(Problem::at("webhooks", format!("the name {:?} is there twice", handler.name)));
+    }
+}
+
+/// Every `on_failure` names another webhook, no chain of them comes back to its beginning, and whoever wants no event at
+/// all is at least named by one.
+pub(super) fn check_successions(handlers: &[Handler], findings: &Findings) {
+    let successor = |handler: &Handler| -> Option<String> { handler.webhook()?.delivery.on_failure.clone() };
+    let find = |name: &str| handlers.iter().find(|handler| handler.webhook().is_some() && handler.name == name);
+    let mut named = BTreeSet::new();
+    for handler in handlers {
+        let mut next = successor(handler);
+        let mut steps = 0_usize;
+        while let Some(name) = next {
+            let problem = |message: String| {
+                findings.problem(Problem::at("webhooks", format!("on_failure of {:?} {message}", handler.name)));
+            };
+            let Some(known) = find(&name) else {
+                problem(format!("names {name:?}, which is no webhook of one cluster"));
+                break;
+            };
+            steps = steps.saturating_add(1);
+            if steps > handlers.len() || known.name == handler.name {
+                problem("leads back to where it began".to_owned());
+                break;
+            }
+            next = successor(known);
+            named.insert(name);
+        }
+    }
+    for idle in handlers.iter().filter(|handler| handler.routing.events.is_empty() && !named.contains(&handler.name)) {
+        let message =
+            format!("{:?} has no events, and no on_failure names it: it would never be told anything", idle.name);
+        findings.problem(Problem::at("webhooks", message));
     }
 }

@@ -65,8 +65,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer with that `:status` and no body.
+    /// A receiver's answer with that `:status` and no body. Envoy adds how long it took.
     pub fn status(status: u16) -> Self {
+        Self::by_envoy(status).header("x-envoy-upstream-service-time", "1")
+    }
+
+    /// What Envoy answers in the receiver's place.
+    pub fn by_envoy(status: u16) -> Self {
         let status = status.to_string();
         Self { headers: headers(&[(":status", &status)]), body: Vec::new(), delay: Duration::ZERO }
     }
@@ -78,7 +83,7 @@ impl Answer {
 
     /// What Envoy's router answers when the timeout has passed.
     pub fn timeout() -> Self {
-        Self::status(504).body("upstream request timeout")
+        Self::by_envoy(504).body("upstream request timeout")
     }
 
     #[must_use]

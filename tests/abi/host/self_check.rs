@@ -201,7 +201,7 @@ fn callouts_meet_what_was_declared_and_receivers_answer_in_time() {
     });
     let answered = |count: usize| move |host: &Host| host.callouts().len() - host.pending().len() == count;
     assert!(host.run_until(&mut [&mut vm], Duration::from_secs(60), answered(2)));
-    assert_eq!(texts(&host), ["0", "2", "0", "0"], "sent, two headers; sent, reset");
+    assert_eq!(texts(&host), ["0", "3", "0", "0"], "sent, three headers; sent, reset");
     let sent = host.now();
     assert!(host.run_until(&mut [&mut vm], Duration::from_secs(60), answered(3)));
     assert_eq!(host.now(), sent + Duration::from_secs(1 + 3), "the third ends with its timeout");

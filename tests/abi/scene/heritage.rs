@@ -106,11 +106,12 @@ impl Heritage {
             id: Id(id),
             name,
             not_after: milliseconds(end),
-            not_before: milliseconds(now),
-            serial_number: "4AD2".to_owned(),
+            // What tests/data/client.pem says.
+            not_before: 1_768_571_512_000,
+            serial_number: "2B49C0F9718A0EB28F0092B83FE7BB82C952394A".to_owned(),
             subject: "CN=Test Client".to_owned(),
             issuer: "CN=Test CA".to_owned(),
-            sans: vec!["client.example.com".to_owned()],
+            sans: Vec::new(),
             usages: vec![usage],
         });
     }

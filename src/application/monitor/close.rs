@@ -1,0 +1,73 @@
+//! Alerts that stay open at their receivers: told again while they last, closed when they end.
+
+use std::rc::Rc;
+
+use super::Monitor;
+use super::turn::{EVENT, Turn, pruning};
+use crate::application::outbox::Entry;
+use crate::application::shards::SHARDS;
+use crate::config::{Handler, Webhook};
+use crate::domain::assessment::assess;
+use crate::domain::{CertId, Event, Usage};
+
+impl Monitor {
+    /// Tells those receivers of a certificate's alerts again that would take them for over otherwise.
+    pub(super) fn refresh(&mut self, id: &CertId, turn: &mut Turn) {
+        let config = Rc::clone(&self.config);
+        let refreshes = |handler: &&Handler| handler.webhook().is_some_and(|webhook: &Webhook| webhook.refreshes);
+        if !config.handlers.iter().any(|handler| refreshes(&handler)) {
+            return;
+        }
+        let Some(watched) = self.inventory.get(id) else { return };
+        let Some(record) = self.ledger.get(id) else { return };
+        let assessment = assess(watched.certificate.not_after, &config.expiry.rules, turn.now);
+        let Some(crossing) = assessment.crossed else { return };
+        let period = config.expiry.period();
+        let told = record.notices.iter().filter(|(usage, _)| watched.sighting(usage).is_some());
+        let events: Vec<_> = told
+            .map(|(usage, notice)| {
+                let event = Event::new(&watched.certificate, usage, &crossing, period, notice.at, turn.now);
+                (notice.at, notice.owed.clone(), event)
+            })
+            .collect();
+        for (noticed_at, owed, event) in events {
+            turn.spend(EVENT);
+            for (index, handler) in config.handlers.iter().enumerate().filter(|(_, handler)| refreshes(handler)) {
+                let is_under_way = owed.contains(&handler.name)
+                    || self.outbox.contains(index, id, &event.usage)
+                    || self.is_gone(index);
+                if handler.wants(&event) && !is_under_way {
+                    self.post(index, Entry::new(event.clone(), noticed_at), turn);
+                }
+            }
+        }
+    }
+
+    /// Looks for alerts about certificates that are not watched any more: the document is another one, or they went while
+    /// nobody was the monitor.
+    pub(super) fn sweep(&mut self, turn: &mut Turn) {
+        while turn.has_work_left() && self.swept < SHARDS {
+            let ids: Vec<_> = self.ledger.shard(self.swept).map(|(id, _)| *id).collect();
+            turn.spend(pruning(ids.len()).saturating_add(1));
+            for id in ids {
+                self.close_ended(&id, turn);
+            }
+            self.swept = self.swept.saturating_add(1);
+        }
+    }
+
+    /// Closes the alerts about usages of a certificate that are not watched any more.
+    pub(super) fn close_ended(&mut self, id: &CertId, turn: &mut Turn) {
+        let Some(record) = self.ledger.get(id) else { return };
+        let watched = self.inventory.get(id);
+        let is_over = |usage: &&Usage| watched.is_none_or(|watched| watched.sighting(usage).is_none());
+        let over: Vec<_> = record.notices.keys().filter(is_over).cloned().collect();
+        for usage in over {
+            let Some(notice) = self.record(id).notices.remove(&usage) else { continue };
+            turn.spend(EVENT);
+            let event = Event::closing(&notice, &usage, turn.now);
+            self.announce_event(&event, turn);
+            self.tell(&event, turn.now, None, turn);
+        }
+    }
+}

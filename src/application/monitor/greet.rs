@@ -1,0 +1,134 @@
+//! The beginning of a webhook's life under a configuration: a test, and the question whether it wants events.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::{info, warn};
+
+use super::Monitor;
+use super::flood::About;
+use super::turn::{SENDING_MORE, Turn};
+use crate::application::effect::{Answer, Effect, Response};
+use crate::application::outbox::Entry;
+use crate::application::request;
+use crate::application::standing::{STANDINGS, stored};
+use crate::domain::time::MINUTE;
+use crate::domain::{Event, UnixTime};
+
+/// A receiver that has not consented is asked again after this time: somebody may be about to set it up.
+const ASK_AGAIN: Duration = MINUTE;
+
+impl Monitor {
+    /// Makes the tests that the document wants, once.
+    pub(super) fn test_webhooks(&mut self, turn: &mut Turn) {
+        let config = Rc::clone(&self.config);
+        let mut has_changed = false;
+        for (index, handler) in config.handlers.iter().enumerate() {
+            let wants = handler.is_active() && handler.webhook().is_some_and(|webhook| webhook.test_on_start);
+            let Some(standing) = self.standings.get_mut(index).filter(|known| wants && !known.is_tested) else {
+                continue;
+            };
+            standing.is_tested = true;
+            has_changed = true;
+            let event = Event::test(&handler.name, config.hash.number(), turn.now);
+            info!("Testing webhook={}", handler.name);
+            self.announce_event(&event, turn);
+            self.post(index, Entry::new(event, turn.now), turn);
+        }
+        if has_changed {
+            self.store_standings(turn);
+        }
+    }
+
+    /// Opens the lanes whose receivers need not be asked, or have consented to a predecessor.
+    pub(super) fn open_lanes(&mut self) {
+        let config = Rc::clone(&self.config);
+        for (index, handler) in config.handlers.iter().enumerate() {
+            let Some(standing) = self.standings.get(index).cloned() else { continue };
+            let must_ask = handler.webhook().is_some_and(|webhook| webhook.handshake) && standing.consent.is_none();
+            self.outbox.close(index, standing.is_gone || must_ask);
+            self.outbox.set_pace(index, pace(standing.consent.unwrap_or_default()));
+        }
+    }
+
+    /// Asks the receivers for which something waits and that must be asked before.
+    pub(super) fn ask(&mut self, turn: &mut Turn) {
+        let config = Rc::clone(&self.config);
+        for (index, handler) in config.handlers.iter().enumerate() {
+            let Some(webhook) = handler.webhook().filter(|webhook| webhook.handshake) else { continue };
+            let stands = self.standings.get(index).is_none_or(|known| known.is_gone || known.consent.is_some());
+            let waits = self.outbox.len_of(index) == 0 || self.ask_at.get(index).is_none_or(|at| *at > turn.now);
+            let Some(asked) = self.asked.get_mut(index).filter(|asked| asked.is_none() && !stands && !waits) else {
+                continue;
+            };
+            let call = self.outbox.name_call();
+            *asked = Some(call);
+            turn.spend(SENDING_MORE);
+            turn.effect(Effect::Call(request::ask(webhook, call)));
+        }
+    }
+
+    /// When a receiver is to be asked.
+    pub(super) fn next_question(&self) -> UnixTime {
+        let waits = |index: usize| {
+            let needs = self.webhook_of(index).is_some_and(|webhook| webhook.handshake);
+            let stands = self.standings.get(index).is_none_or(|known| known.is_gone || known.consent.is_some());
+            let is_asked = self.asked.get(index).is_none_or(Option::is_some);
+            needs && !stands && !is_asked && self.outbox.len_of(index) > 0
+        };
+        let times = self.ask_at.iter().enumerate().filter(|(index, _)| waits(*index)).map(|(_, at)| *at);
+        times.min().unwrap_or(UnixTime::NEVER)
+    }
+
+    /// Takes note of the answer to a question. Only headers count, whatever the status is.
+    pub(super) fn conclude_handshake(&mut self, handler: usize, answer: &Answer, turn: &mut Turn) {
+        if let Some(asked) = self.asked.get_mut(handler) {
+            *asked = None;
+        }
+        let name = self.name_of(handler);
+        let allowed = match answer {
+            Answer::Response(response) => rate_of(response),
+            _ => None,
+        };
+        if let Some(rate) = allowed {
+            info!("Webhook consents to events webhook={name} requests_per_minute={rate}");
+            if let Some(standing) = self.standings.get_mut(handler) {
+                standing.consent = Some(rate);
+            }
+            self.outbox.set_pace(handler, pace(rate));
+            self.outbox.close(handler, false);
+            return self.store_standings(turn);
+        }
+        if let Some(at) = self.ask_at.get_mut(handler) {
+            *at = turn.now.after(ASK_AGAIN);
+        }
+        if self.flood.admits(About::Delivery, turn.now) {
+            let status = match answer {
+                Answer::Response(response) => response.status.to_string(),
+                _ => "none".to_owned(),
+            };
+            warn!(
+                "Webhook does not consent to events: no WebHook-Allowed-Origin in its answer webhook={name} \
+                 status={status} next_in_seconds={}",
+                ASK_AGAIN.as_secs()
+            );
+        }
+    }
+
+    pub(super) fn store_standings(&self, turn: &mut Turn) {
+        let contents = stored(&self.standings, self.config.hash, &self.config.handlers);
+        turn.effect(Effect::Store { key: STANDINGS.to_owned(), contents });
+    }
+}
+
+/// The rate that an answer allows, zero for any; `None` if it allows nothing.
+fn rate_of(response: &Response) -> Option<u32> {
+    response.allowed_origin.as_deref().filter(|origin| request::allows(origin))?;
+    let rate = response.allowed_rate.as_deref().map_or("*", str::trim);
+    Some(rate.parse().unwrap_or_default())
+}
+
+/// The time between requests, so that there are no more than so many a minute.
+fn pace(per_minute: u32) -> Duration {
+    MINUTE.checked_div(per_minute).unwrap_or_default()
+}

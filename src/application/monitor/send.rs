@@ -1,0 +1,129 @@
+//! From the outbox to the receivers: requests are put together event by event, over several ticks if it takes that long.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::error;
+
+use super::Monitor;
+use super::flood::About;
+use super::turn::{SENDING, SENDING_MORE, Turn, signing};
+use crate::application::effect::{CallId, Effect};
+use crate::application::metric::{Metric, Outcome};
+use crate::application::request;
+use crate::config::Handler;
+use crate::domain::UnixTime;
+use crate::render::TemplateError;
+use crate::render::format::Context;
+
+/// The request that is being put together.
+#[derive(Debug)]
+pub(super) struct Draft {
+    call: CallId,
+    handler: usize,
+    /// The parts of the body, one for each entry so far.
+    items: Vec<String>,
+    /// What they come to, in bytes.
+    size: usize,
+}
+
+/// Requests that carry several events stay below what `CloudEvents` wants forwarded (64 KiB).
+const LARGEST_BATCH: usize = 60_000;
+
+impl Monitor {
+    /// Sends what may be sent now. What is not stored yet may not: its sender may not live to see the answer.
+    pub(super) fn send(&mut self, turn: &mut Turn) {
+        while turn.has_work_left() {
+            let Some(draft) = self.draft.take().or_else(|| self.begin(turn.now)) else { break };
+            turn.spend(if draft.items.is_empty() { SENDING } else { SENDING_MORE });
+            self.go_on_with(draft, turn);
+        }
+    }
+
+    fn begin(&mut self, now: UnixTime) -> Option<Draft> {
+        let (changes, config) = (&self.changes, &self.config);
+        let may_join = |handler: usize, a: &_, b: &_| {
+            let webhook = config.handlers.get(handler).and_then(Handler::webhook);
+            webhook.is_some_and(|webhook| webhook.format.may_join(a, b))
+        };
+        let (call, handler) = self.outbox.take(now, |id| !changes.contains(id), may_join)?;
+        Some(Draft { call, handler, items: Vec::new(), size: 0 })
+    }
+
+    /// Renders the next event, or sends what is complete.
+    fn go_on_with(&mut self, mut draft: Draft, turn: &mut Turn) {
+        let config = Rc::clone(&self.config);
+        let context = self.context(turn.now);
+        let entries = self.outbox.of_call(draft.handler, draft.call);
+        let Some(webhook) = config.handlers.get(draft.handler).and_then(Handler::webhook) else { return };
+        if let Some(entry) = entries.get(draft.items.len()).filter(|_| webhook.method.has_body()) {
+            match webhook.format.item(&entry.event, context) {
+                Ok(item) if draft.size.saturating_add(item.len()) > LARGEST_BATCH && !draft.items.is_empty() => {
+                    self.put_back(&draft, turn.now);
+                }
+                Ok(item) => {
+                    draft.size = draft.size.saturating_add(item.len());
+                    draft.items.push(item);
+                }
+                Err(problem) => self.leave_out(&draft, &problem, turn),
+            }
+            if self.outbox.of_call(draft.handler, draft.call).len() > draft.items.len() {
+                self.draft = Some(draft);
+                return;
+            }
+        }
+        let entries = self.outbox.of_call(draft.handler, draft.call);
+        if entries.is_empty() {
+            self.outbox.answered(draft.call);
+            return;
+        }
+        let events: Vec<_> = entries.iter().map(|entry| &entry.event).collect();
+        turn.spend(signing(draft.size));
+        let span = self.chance.draw();
+        match request::deliver(webhook, &events, &draft.items, context, draft.call, span) {
+            Ok(call) => turn.effect(Effect::Call(call)),
+            Err(problem) => {
+                // One of them must not keep the others from being sent.
+                self.log_template_error(draft.handler, &problem, turn);
+                self.settle_all(draft.call, Outcome::TemplateError, None, turn);
+            }
+        }
+    }
+
+    /// Leaves the rest of a request that would become too large for another one.
+    fn put_back(&mut self, draft: &Draft, now: UnixTime) {
+        while let Some(mut entry) = self.outbox.leave_out(draft.handler, draft.call, draft.items.len()) {
+            entry.tries = entry.tries.saturating_sub(1);
+            self.outbox.push(draft.handler, entry, now);
+        }
+    }
+
+    /// Gives up what was begun: it is not sent from here any more.
+    pub(super) fn discard_draft(&mut self, now: UnixTime) {
+        if let Some(draft) = self.draft.take() {
+            self.put_back(&Draft { items: Vec::new(), ..draft }, now);
+            self.outbox.answered(draft.call);
+        }
+    }
+
+    /// Leaves an event out that cannot be rendered.
+    fn leave_out(&mut self, draft: &Draft, problem: &TemplateError, turn: &mut Turn) {
+        self.log_template_error(draft.handler, problem, turn);
+        let Some(entry) = self.outbox.leave_out(draft.handler, draft.call, draft.items.len()) else { return };
+        turn.count(Metric::deliveries_total(&self.name_of(draft.handler), Outcome::TemplateError), 1);
+        self.give_up(&entry, draft.handler, Outcome::TemplateError, turn);
+    }
+
+    fn log_template_error(&mut self, handler: usize, problem: &TemplateError, turn: &Turn) {
+        if self.flood.admits(About::Delivery, turn.now) {
+            error!("webhook template error webhook={} {problem}", self.name_of(handler));
+        }
+    }
+
+    /// What bodies say beside their events. An alert that is told again at every round lasts for three of them.
+    fn context(&self, now: UnixTime) -> Context {
+        let expiry = &self.config.expiry;
+        let between = if expiry.check_interval.is_zero() { expiry.period() } else { expiry.check_interval };
+        Context { now, lasts: between.saturating_mul(3).max(Duration::from_secs(60)) }
+    }
+}

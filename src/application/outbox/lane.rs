@@ -1,0 +1,225 @@
+//! The events of one webhook: what waits, what is on its way, and what holds it back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::breaker::{Breaker, Limits};
+use super::{CallId, Entry};
+use crate::domain::backoff::LONGEST_WISH;
+use crate::domain::{CertId, Event, UnixTime};
+
+/// Certificates that are remembered because their events found no room. What is owed about others is found by rounds.
+const MOST_REFUSED: usize = 20_000;
+/// Further entries that are looked at to fill a request.
+const MOST_LOOKED_AT: usize = 16;
+
+/// How many events one request may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// At most so many.
+    pub max: usize,
+    /// An event waits so long for others to go with it.
+    pub wait: Duration,
+}
+
+/// What one webhook bears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Events that may wait for it.
+    pub max_pending: usize,
+    /// Requests that may wait for their answers at the same time.
+    pub max_in_flight: usize,
+    /// When it is left alone.
+    pub breaker: Limits,
+    /// Several events in one request.
+    pub batch: Option<Batch>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { max_pending: 1_000, max_in_flight: 4, breaker: Limits::default(), batch: None }
+    }
+}
+
+impl Terms {
+    /// How long a new event waits for others.
+    fn wait(&self) -> Duration {
+        self.batch.map(|batch| batch.wait).unwrap_or_default()
+    }
+}
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    terms: Terms,
+    /// By the time they are due, and then in their order.
+    waiting: BTreeMap<(UnixTime, u64), Entry>,
+    in_flight: Vec<(CallId, Vec<Entry>)>,
+    /// The certificates whose events found no room.
+    refused: BTreeSet<CertId>,
+    pub(super) breaker: Breaker,
+    /// The receiver has asked to be left alone until then, or for so many requests a minute only.
+    paused_until: UnixTime,
+    /// The time between requests that the receiver has asked for.
+    pub(super) pace: Duration,
+    /// Nothing is sent.
+    pub(super) is_closed: bool,
+}
+
+impl Lane {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self { terms, ..Self::default() }
+    }
+
+    pub(super) const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len().saturating_add(self.in_flight.iter().map(|(_, entries)| entries.len()).sum())
+    }
+
+    pub(super) const fn in_flight(&self) -> &Vec<(CallId, Vec<Entry>)> {
+        &self.in_flight
+    }
+
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (UnixTime, &Entry)> {
+        self.waiting.iter().map(|((due, _), entry)| (*due, entry))
+    }
+
+    /// Everything that waits or is on its way.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.waiting.values().chain(self.in_flight.iter().flat_map(|(_, entries)| entries))
+    }
+
+    /// Adds an entry in place of an earlier one about the same.
+    pub(super) fn push(&mut self, entry: Entry, due: UnixTime, number: u64) {
+        let earlier = self.waiting.iter().find(|(_, known)| known.is_about_same(&entry)).map(|(key, _)| *key);
+        earlier.map(|key| self.waiting.remove(&key));
+        let due = if entry.tries == 0 { due.after(self.terms.wait()) } else { due };
+        self.waiting.insert((due, number), entry);
+    }
+
+    /// Takes the least severe of what waits, the oldest of these, if it is not worse than `event`.
+    pub(super) fn yield_to(&mut self, event: &Event) -> Option<Entry> {
+        // The numbers grow with every push: the lowest is the oldest.
+        let rank = |((_, number), entry): &(&(UnixTime, u64), &Entry)| (entry.event.severity(), *number);
+        let (key, least) = self.waiting.iter().min_by_key(rank)?;
+        if least.event.severity() > event.severity() {
+            return None;
+        }
+        let key = *key;
+        self.waiting.remove(&key)
+    }
+
+    /// Remembers a certificate whose event found no room; whether it is the first one since there was room.
+    pub(super) fn refuse(&mut self, id: CertId) -> bool {
+        let is_first = self.refused.is_empty();
+        self.refused.insert(id);
+        if self.refused.len() > MOST_REFUSED {
+            self.refused.pop_first();
+        }
+        is_first
+    }
+
+    /// Takes a certificate whose event found no room, once half of it is free.
+    pub(super) fn invite(&mut self) -> Option<CertId> {
+        if self.len() < self.terms.max_pending.div_ceil(2) { self.refused.pop_first() } else { None }
+    }
+
+    /// When something may be sent.
+    pub(super) fn next(&self) -> UnixTime {
+        if self.is_closed || self.in_flight.len() >= self.terms.max_in_flight {
+            return UnixTime::NEVER;
+        }
+        let Some(((first, _), _)) = self.waiting.first_key_value() else { return UnixTime::NEVER };
+        let ready = self.filled_at().map_or(*first, |filled| filled.min(*first));
+        ready.max(self.breaker.admits_from(self.in_flight.len())).max(self.paused_until)
+    }
+
+    /// When a batch is full: those who still wait for company need not any more.
+    fn filled_at(&self) -> Option<UnixTime> {
+        let batch = self.terms.batch?;
+        let ((due, _), _) = self.waiting.iter().nth(batch.max.checked_sub(1)?)?;
+        Some(due.before(batch.wait))
+    }
+
+    /// The certificates of what goes next, as far as it is due.
+    pub(super) fn first_certificates(&self, now: UnixTime) -> impl Iterator<Item = &CertId> {
+        let is_ready = self.next() <= now;
+        let count = if is_ready { self.terms.batch.map_or(self.terms.max_in_flight, |batch| batch.max) } else { 0 };
+        self.waiting.values().take(count).map(|entry| &entry.event.certificate.id)
+    }
+
+    /// Takes what is due and stored and may go together, under the name of a call.
+    pub(super) fn take(
+        &mut self,
+        call: CallId,
+        now: UnixTime,
+        is_stored: &impl Fn(&CertId) -> bool,
+        may_join: &impl Fn(&Event, &Event) -> bool,
+    ) -> bool {
+        let most = self.terms.batch.map_or(1, |batch| batch.max);
+        let until = now.after(self.terms.wait());
+        let due = self.waiting.range(..=(until, u64::MAX)).take(most.saturating_add(MOST_LOOKED_AT));
+        let mut chosen: Vec<(UnixTime, u64)> = Vec::new();
+        let mut first: Option<&Entry> = None;
+        // In their order, whatever else is going on: what is not stored yet is waited for.
+        for (key, entry) in due.take_while(|(_, entry)| is_stored(&entry.event.certificate.id)) {
+            let joins = first.is_none_or(|first| !first.alone && !entry.alone && may_join(&first.event, &entry.event));
+            if joins && chosen.len() < most {
+                first.get_or_insert(entry);
+                chosen.push(*key);
+            }
+        }
+        // Those that wait for company go when there is enough of it.
+        let is_due = chosen.first().is_some_and(|(due, _)| *due <= now);
+        if !is_due && chosen.len() < most {
+            return false;
+        }
+        let mut entries = Vec::new();
+        for mut entry in chosen.iter().filter_map(|key| self.waiting.remove(key)) {
+            entry.tries = entry.tries.saturating_add(1);
+            entries.push(entry);
+        }
+        let has_some = !entries.is_empty();
+        if has_some {
+            self.in_flight.push((call, entries));
+            if !self.pace.is_zero() {
+                self.pause(now, self.pace);
+            }
+        }
+        has_some
+    }
+
+    /// The entries of a call, to be changed.
+    pub(super) fn call_mut(&mut self, call: CallId) -> Option<&mut Vec<Entry>> {
+        self.in_flight.iter_mut().find(|(known, _)| *known == call).map(|(_, entries)| entries)
+    }
+
+    /// Takes the entries of a call that has ended.
+    pub(super) fn answered(&mut self, call: CallId) -> Option<Vec<Entry>> {
+        let index = self.in_flight.iter().position(|(known, _)| *known == call)?;
+        Some(self.in_flight.swap_remove(index).1)
+    }
+
+    /// Sends nothing for so long.
+    pub(super) fn pause(&mut self, now: UnixTime, length: Duration) {
+        self.paused_until = self.paused_until.max(now.after(length));
+    }
+
+    /// Takes everything that waits.
+    pub(super) fn clear(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.waiting).into_values().collect()
+    }
+
+    /// Makes everything due that waits longer than any pause lasts: the clock was set back.
+    pub(super) fn hasten(&mut self, now: UnixTime, longest: Duration) {
+        while let Some(last) = self.waiting.last_entry().filter(|last| last.key().0 > now.after(longest)) {
+            let ((_, number), entry) = last.remove_entry();
+            self.waiting.insert((now, number), entry);
+        }
+        self.paused_until = self.paused_until.min(now.after(LONGEST_WISH));
+        self.breaker.hasten(&self.terms.breaker, now);
+    }
+}

@@ -1,0 +1,127 @@
+//! Which events a handler is told.
+
+use wildmatch::WildMatch;
+
+use super::super::reader::{Node, Object};
+use crate::domain::{Event, EventKind, Role, Severity};
+
+/// What a handler wants to hear of: an event must match every part.
+#[derive(Debug)]
+pub struct Routing {
+    /// The events.
+    pub events: Vec<EventKind>,
+    /// The roles.
+    pub roles: Vec<Role>,
+    /// Patterns for the API; none: with and without any.
+    pub api_ids: Vec<WildMatch>,
+    /// Patterns for the certificate's name and its subject alternative names, in lower case; none: all.
+    pub names: Vec<WildMatch>,
+    /// The severities.
+    pub severities: Vec<Severity>,
+    /// Whether what closes an alert follows it, wanted or not.
+    pub send_resolved: bool,
+}
+
+impl Routing {
+    /// These events about everything.
+    pub fn of_events(events: Vec<EventKind>) -> Self {
+        Self {
+            events,
+            roles: Role::ALL.to_vec(),
+            api_ids: Vec::new(),
+            names: Vec::new(),
+            severities: Severity::ALL.to_vec(),
+            send_resolved: false,
+        }
+    }
+
+    /// Whether `event` is wanted.
+    pub fn wants(&self, event: &Event) -> bool {
+        self.wants_kind(event)
+            && self.roles.contains(&event.usage.role())
+            && self.knows_api(event)
+            && self.knows_name(event)
+    }
+
+    fn wants_kind(&self, event: &Event) -> bool {
+        let wants = |kind: EventKind| self.events.contains(&kind) && self.severities.contains(&kind.severity());
+        match event.closes {
+            // It follows its alert; who names it wants it of all that they would want.
+            Some(alert) => (self.send_resolved && wants(alert)) || self.events.contains(&event.kind),
+            None => wants(event.kind),
+        }
+    }
+
+    fn knows_api(&self, event: &Event) -> bool {
+        let Some(api_id) = event.usage.api_id() else { return self.api_ids.is_empty() };
+        self.api_ids.is_empty() || self.api_ids.iter().any(|pattern| pattern.matches(api_id))
+    }
+
+    fn knows_name(&self, event: &Event) -> bool {
+        let certificate = &event.certificate;
+        let mut names = std::iter::once(&certificate.name).chain(&certificate.sans);
+        self.names.is_empty()
+            || names.any(|name| {
+                let name = name.to_ascii_lowercase();
+                self.names.iter().any(|pattern| pattern.matches(&name))
+            })
+    }
+}
+
+/// The keys of a webhook that say what it is told.
+pub(super) const KEYS: [&str; 7] =
+    ["events", "roles", "api_ids", "names", "min_severity", "severities", "send_resolved"];
+
+pub(super) fn read(entry: &Object<'_>, sends_resolved: bool) -> Routing {
+    let words = Severity::ALL.map(|severity| (severity.as_str(), severity));
+    let least = entry.get("min_severity").and_then(|node| node.word(&words)).unwrap_or(Severity::Info);
+    let mut severities =
+        entry.get("severities").map_or_else(|| Severity::ALL.to_vec(), |node| read_words(&node, &words));
+    severities.retain(|severity| *severity >= least);
+    if let Some(node) = entry.get("severities").filter(|_| severities.is_empty()) {
+        node.refuse("leaves nothing, together with min_severity");
+    }
+    let everything = Routing::of_events(EventKind::OF_TYK.to_vec());
+    Routing {
+        events: entry.get("events").map_or(everything.events, |node| read_events(&node)),
+        roles: entry.get("roles").map_or(everything.roles, |node| read_roles(&node)),
+        api_ids: entry.get("api_ids").map(|node| read_patterns(&node, false)).unwrap_or_default(),
+        names: entry.get("names").map(|node| read_patterns(&node, true)).unwrap_or_default(),
+        severities,
+        send_resolved: entry.get("send_resolved").and_then(|node| node.boolean()).unwrap_or(sends_resolved),
+    }
+}
+
+/// A list of events; it may be empty where another webhook passes on what it cannot deliver (see `refuse_idle`).
+fn read_events(node: &Node<'_>) -> Vec<EventKind> {
+    let kinds = EventKind::OF_CERTIFICATES;
+    let mut words: Vec<(&str, &[EventKind])> = vec![("*", &EventKind::OF_CERTIFICATES)];
+    words.extend(kinds.iter().map(|kind| (kind.as_str(), std::slice::from_ref(kind))));
+    let items = node.list().unwrap_or_default();
+    let mut read: Vec<EventKind> = items.iter().filter_map(|item| item.word(&words)).flatten().copied().collect();
+    if read.is_empty() && !items.is_empty() {
+        // Nothing but mistakes, which have been reported.
+        read.extend(EventKind::OF_TYK);
+    }
+    read
+}
+
+fn read_roles(node: &Node<'_>) -> Vec<Role> {
+    read_words(node, &Role::ALL.map(|role| (role.as_str(), role)))
+}
+
+/// A list of at least one of `words`.
+fn read_words<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Vec<T> {
+    let items = node.list().unwrap_or_default();
+    if items.is_empty() {
+        node.refuse("names nothing; leave the key out for the default");
+    }
+    items.iter().filter_map(|item| item.word(words)).collect()
+}
+
+/// Patterns in which `*` is any text and `?` any character; host names do not know case.
+fn read_patterns(node: &Node<'_>, is_lower: bool) -> Vec<WildMatch> {
+    let items = node.list().unwrap_or_default();
+    let texts = items.iter().filter_map(Node::non_empty_text);
+    texts.map(|text| if is_lower { WildMatch::new(&text.to_ascii_lowercase()) } else { WildMatch::new(text) }).collect()
+}

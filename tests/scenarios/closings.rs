@@ -1,0 +1,111 @@
+//! Alerts that stay open at their receivers: closed when they end, told again while they last.
+
+use cert_expiry_monitor::domain::Role;
+use serde_json::{Value, json};
+
+use crate::world::{DAY, END, HOUR, MINUTE, World, pem, webhook};
+
+fn document(names: &[&str], webhooks: &[Value]) -> Value {
+    let certificates: Vec<_> = names.iter().map(|name| json!({ "role": "server", "pem": pem(name) })).collect();
+    json!({
+        "certificates": certificates,
+        "certificate_expiry_monitor": { "check_interval_seconds": HOUR, "check_cooldown_seconds": HOUR },
+        "webhooks": webhooks,
+    })
+}
+
+fn resolving() -> Value {
+    let mut hooks = webhook("hooks");
+    hooks["send_resolved"] = json!(true);
+    hooks
+}
+
+fn told(world: &mut World) -> Vec<(String, String)> {
+    world.received().into_iter().map(|received| (received.event, received.name)).collect()
+}
+
+#[test]
+fn what_is_not_in_the_next_document_is_over() {
+    let start = -DAY;
+    let webhooks = [resolving(), webhook("plain")];
+    let mut world = World::starting(start, document(&["localhost", "client"], &webhooks));
+    world.run_until(start + MINUTE);
+    world.received();
+    world.replace(document(&["client"], &webhooks));
+    world.run_until(start + 2 * MINUTE);
+    let received = world.received();
+    let told: Vec<_> = received.iter().map(|r| (r.cluster.as_str(), r.event.as_str(), r.name.as_str())).collect();
+    assert_eq!(told, [("hooks", "CertificateResolved", "localhost")], "and nobody else is told");
+    world.restart();
+    world.run_until(start + HOUR);
+    assert_eq!(world.received().len(), 0, "once");
+}
+
+#[test]
+fn a_peer_that_is_gone_is_over_and_one_that_comes_back_is_told_again() {
+    let start = -10 * DAY;
+    let mut world = World::starting(start, document(&[], &[resolving()]));
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(start + 10);
+    assert_eq!(told(&mut world), [("CertificateExpiringSoon".to_owned(), "Test Client".to_owned())]);
+    world.run_until(start + 5 * HOUR);
+    assert_eq!(told(&mut world), [("CertificateResolved".to_owned(), "Test Client".to_owned())]);
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(start + 6 * HOUR);
+    assert_eq!(told(&mut world), [("CertificateExpiringSoon".to_owned(), "Test Client".to_owned())]);
+}
+
+#[test]
+fn what_nobody_was_told_of_is_not_closed() {
+    let start = -60 * DAY;
+    let mut world = World::starting(start, document(&["localhost"], &[resolving()]));
+    world.run_until(start + MINUTE);
+    world.replace(document(&[], &[resolving()]));
+    world.run_until(start + DAY);
+    assert_eq!(world.received().len(), 0);
+}
+
+fn alertmanager() -> Value {
+    json!({ "name": "am", "cluster": "am", "url": "https://am/api/v2/alerts", "format": "alertmanager" })
+}
+
+/// Whether each alert that was posted lasts, and until when, in seconds from the end of the certificates.
+fn posted(world: &mut World) -> Vec<(String, String, i64)> {
+    let alerts = world.calls().into_iter().flat_map(|call| {
+        let body = call.body.unwrap();
+        serde_json::from_slice::<Vec<Value>>(&body).unwrap()
+    });
+    let seconds = |text: &Value| {
+        let format = &time::format_description::well_known::Rfc3339;
+        time::OffsetDateTime::parse(text.as_str().unwrap(), format).unwrap().unix_timestamp() - END.secs()
+    };
+    alerts
+        .map(|alert| {
+            let label = |name: &str| alert["labels"][name].as_str().unwrap().to_owned();
+            (label("alertname"), label("severity"), seconds(&alert["endsAt"]))
+        })
+        .collect()
+}
+
+#[test]
+fn an_alert_is_posted_again_at_every_check_and_ends_when_it_is_over() {
+    let start = -DAY;
+    let mut world = World::starting(start, document(&["localhost"], &[alertmanager()]));
+    for hour in 0..5 {
+        world.run_until(start + hour * HOUR + MINUTE);
+        let posted = posted(&mut world);
+        let [(name, severity, ends)] = posted.as_slice() else { panic!("hour {hour}: {posted:?}") };
+        assert_eq!((name.as_str(), severity.as_str()), ("CertificateExpiringSoon", "warning"));
+        let lasts = ends - (start + hour * HOUR);
+        assert!((3 * HOUR..3 * HOUR + MINUTE).contains(&lasts), "hour {hour}: {lasts}");
+    }
+    assert_eq!(world.metric("events_total;.;event=.=CertificateExpiringSoon"), 1, "one event, posted again and again");
+    world.replace(document(&[], &[alertmanager()]));
+    world.run_until(start + 4 * HOUR + 10 * MINUTE);
+    let closed = posted(&mut world);
+    let [(name, severity, ends)] = closed.as_slice() else { panic!("{closed:?}") };
+    assert_eq!((name.as_str(), severity.as_str()), ("CertificateExpiringSoon", "warning"), "the labels it had");
+    assert!(*ends <= start + 4 * HOUR + 10 * MINUTE, "{ends}");
+    world.run_until(start + 8 * HOUR);
+    assert_eq!(posted(&mut world), []);
+}
