@@ -7,7 +7,7 @@ use x509_parser::der_parser::asn1_rs::Tag;
 use x509_parser::prelude::{AttributeTypeAndValue, FromDer, GeneralName, X509Certificate, X509Name};
 
 use crate::domain::certificate::{MOST_NAMES, NAMES_BYTES};
-use crate::domain::text::{harmless, hex};
+use crate::domain::text::{LONGEST, harmless, hex};
 use crate::domain::{CertId, Certificate, UnixTime};
 
 /// The DER is no X.509 certificate.
@@ -85,6 +85,9 @@ fn distinguished_name(name: &X509Name<'_>) -> String {
             }
             text.push('=');
             escape(attribute(pair).trim(), &mut text);
+            if text.len() > LONGEST {
+                break;
+            }
         }
     }
     harmless(&text)
@@ -122,9 +125,14 @@ fn ip_address(bytes: &[u8]) -> Option<String> {
     address.ok().map(|address| address.to_string())
 }
 
+/// No text of an attribute is read further: one character more than is kept of it, each as long as it can be.
+const MOST_BYTES: usize = 4 * (LONGEST + 1);
+
 /// The text of an attribute in whatever string type it is written (RFC 5280, 4.1.2.4; old ones are still met).
 fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let bytes = attribute.as_slice();
+    // What is longer is cut anyway.
+    let bytes = bytes.get(..MOST_BYTES).unwrap_or(bytes);
     match attribute.attr_value().tag() {
         Tag::BmpString => {
             let units =

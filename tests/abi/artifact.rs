@@ -31,19 +31,16 @@ const CALLED: [&str; 21] = [
 ];
 
 /// What only the SDK's traits and the standard library's panics name.
-const DRAGGED_IN: [&str; 20] = [
+const DRAGGED_IN: [&str; 17] = [
     "env.proxy_add_header_map_value",
-    "env.proxy_call_foreign_function",
     "env.proxy_close_stream",
     "env.proxy_continue_stream",
     "env.proxy_done",
     "env.proxy_get_header_map_pairs",
     "env.proxy_get_status",
-    "env.proxy_grpc_call",
     "env.proxy_grpc_cancel",
     "env.proxy_grpc_close",
     "env.proxy_grpc_send",
-    "env.proxy_grpc_stream",
     "env.proxy_remove_header_map_value",
     "env.proxy_replace_header_map_value",
     "env.proxy_send_local_response",

@@ -74,6 +74,7 @@ impl Monitor {
         let (id, usage) = (entry.event.certificate.id, entry.event.usage.clone());
         turn.spend(looking(self.outbox.len_of(handler)));
         if !self.outbox.has_room(handler) && !self.outbox.contains(handler, &id, &usage) {
+            turn.spend(looking(self.outbox.len_of(handler)).saturating_mul(3));
             let Some(least) = self.outbox.yield_to(handler, &entry.event) else {
                 return self.find_no_room(&entry, handler, turn);
             };

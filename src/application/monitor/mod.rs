@@ -97,6 +97,8 @@ pub struct Monitor {
     ask_at: Vec<UnixTime>,
     /// When the log last said of each handler that all was in vain.
     failures_told: Vec<Option<UnixTime>>,
+    /// How many entries of each handler's outbox the metrics show.
+    waiting_reported: Vec<Option<usize>>,
     chance: Chance,
     /// The time of the last tick.
     latest: UnixTime,
@@ -142,6 +144,7 @@ impl Monitor {
             asked: vec![None; count],
             ask_at: vec![UnixTime::default(); count],
             failures_told: vec![None; count],
+            waiting_reported: vec![None; count],
             chance: Chance::new(seed),
             latest: UnixTime::default(),
             swept: 0,

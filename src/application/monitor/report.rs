@@ -119,9 +119,12 @@ impl Monitor {
         if self.inventory.take_changed() {
             self.report_inventory(turn);
         }
-        for (index, handler) in self.config.handlers.iter().enumerate().filter(|(_, h)| h.webhook().is_some()) {
-            let entries = i64::try_from(self.outbox.len_of(index)).unwrap_or(i64::MAX);
-            turn.gauge(Metric::outbox_entries(&handler.name), entries);
+        // Naming a metric is what costs, so only what is new is said.
+        for ((index, handler), reported) in (0..).zip(&self.config.handlers).zip(&mut self.waiting_reported) {
+            let entries = self.outbox.len_of(index);
+            if handler.webhook().is_some() && reported.replace(entries) != Some(entries) {
+                turn.gauge(Metric::outbox_entries(&handler.name), i64::try_from(entries).unwrap_or(i64::MAX));
+            }
         }
     }
 

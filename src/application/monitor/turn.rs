@@ -24,7 +24,7 @@ pub(super) fn signing(bytes: usize) -> u32 {
 
 /// What looking through that many entries of an outbox costs.
 pub(super) fn looking(entries: usize) -> u32 {
-    by_size(entries, 200)
+    by_size(entries, 60)
 }
 
 /// What parsing an observation of that many bytes costs.
