@@ -18,7 +18,7 @@ const NAME: &str = "webhook";
 const LONGEST: usize = 16 * 1_024;
 
 /// Steps that one rendering may take. The default body takes forty.
-const STEPS: u64 = 5_000;
+const STEPS: u64 = 2_000;
 
 /// What all templates have in common.
 static COMMON: LazyLock<Environment<'static>> = LazyLock::new(|| {

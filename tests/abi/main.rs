@@ -11,6 +11,7 @@ mod configuration;
 mod failover;
 mod faults;
 mod flood;
+mod formats;
 mod garbage;
 mod host;
 mod instructions;

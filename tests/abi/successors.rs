@@ -57,12 +57,13 @@ fn a_successor_tells_what_could_not_be_delivered() {
 fn a_successor_tells_what_was_on_its_way() {
     let host = Host::new();
     host.receiver(RECEIVER, |_| None);
-    let certificates: Vec<_> = (0..10).map(|number| Certificate::stored("localhost").numbered(number)).collect();
+    let certificates: Vec<_> = (0..200).map(|number| Certificate::stored("localhost").numbered(number)).collect();
     let document = certificates.iter().fold(Document::telling(), Document::server);
     let document = document.seconds(0, 86_400, 60);
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(3));
     let before = Told::all(&host).len();
+    assert_eq!(metric(&host, "outbox_entries;.;webhook=.=ops"), 200);
     assert!((1..10).contains(&before), "some wait for an answer and some for their turn: {before}");
     kill(&host, monitor);
     receiver_answers(&host, 200);
@@ -70,7 +71,11 @@ fn a_successor_tells_what_was_on_its_way() {
     host.run_for(&mut [&mut successor.vm], seconds(120));
     let told: Vec<_> = Told::all(&host).into_iter().skip(before).map(|told| told.cert_id).collect();
     for certificate in certificates {
-        assert!(told.contains(&certificate.id()), "{} of 10 were told: nobody has answered for the others", told.len());
+        assert!(
+            told.contains(&certificate.id()),
+            "{} of 200 were told: nobody has answered for the others",
+            told.len()
+        );
     }
 }
 

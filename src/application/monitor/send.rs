@@ -27,7 +27,8 @@ pub(super) struct Draft {
     size: usize,
 }
 
-/// Requests that carry several events stay below what `CloudEvents` wants forwarded (64 KiB).
+/// Requests that carry several events stay below this, in bytes, which is what `CloudEvents` wants forwarded (64 KiB).
+/// Signing is work, so with several secrets it is less.
 const LARGEST_BATCH: usize = 60_000;
 
 impl Monitor {
@@ -56,9 +57,11 @@ impl Monitor {
         let context = self.context(turn.now);
         let entries = self.outbox.of_call(draft.handler, draft.call);
         let Some(webhook) = config.handlers.get(draft.handler).and_then(Handler::webhook) else { return };
+        let secrets = webhook.signing.as_ref().map_or(0, |signing| signing.secrets.len());
+        let largest = LARGEST_BATCH.checked_div(secrets).unwrap_or(LARGEST_BATCH);
         if let Some(entry) = entries.get(draft.items.len()).filter(|_| webhook.method.has_body()) {
             match webhook.format.item(&entry.event, context) {
-                Ok(item) if draft.size.saturating_add(item.len()) > LARGEST_BATCH && !draft.items.is_empty() => {
+                Ok(item) if draft.size.saturating_add(item.len()) > largest && !draft.items.is_empty() => {
                     self.put_back(&draft, turn.now);
                 }
                 Ok(item) => {
@@ -78,7 +81,7 @@ impl Monitor {
             return;
         }
         let events: Vec<_> = entries.iter().map(|entry| &entry.event).collect();
-        turn.spend(signing(draft.size));
+        turn.spend(signing(draft.size.saturating_mul(secrets)));
         let span = self.chance.draw();
         match request::deliver(webhook, &events, &draft.items, context, draft.call, span) {
             Ok(call) => turn.effect(Effect::Call(call)),

@@ -17,9 +17,9 @@ pub(super) const SENDING: u32 = 60;
 /// What every further event in a request costs.
 pub(super) const SENDING_MORE: u32 = 55;
 
-/// What signing a body of that many bytes costs.
+/// What signing that many bytes costs.
 pub(super) fn signing(bytes: usize) -> u32 {
-    by_size(bytes, 300)
+    by_size(bytes, 250)
 }
 
 /// What looking through that many entries of an outbox costs.

@@ -42,6 +42,9 @@ pub const SUSPECT: &str = "cert-expiry-monitor/suspect";
 /// The certificates that are never parsed, in shared data.
 pub const QUARANTINE: &str = "cert-expiry-monitor/quarantine";
 
+/// The key of how webhooks stand with their receivers.
+pub const STANDINGS: &str = "cert-expiry-monitor/webhooks";
+
 /// The cluster of the receiver that [`Document::telling`] names.
 pub const RECEIVER: &str = "webhook_receiver";
 
