@@ -102,3 +102,16 @@ fn what_is_signed_is_what_is_sent() {
     assert!(!holds("s3cret"), "and no secret");
     assert!(!holds("/certificates") && !holds("hooks.example.com"), "nor where it goes");
 }
+
+#[test]
+fn an_observer_stays_within_two_megabytes_whatever_formats_its_document_has() {
+    let named = |(number, (_, mut keys)): (usize, (_, Value))| {
+        keys["name"] = json!(format!("webhook-{number}"));
+        keys
+    };
+    let document = formats().into_iter().enumerate().map(named).fold(Document::empty(), Document::webhook);
+    let host = Host::new();
+    let observer = Instance::observer(&host, "worker", &document);
+    println!("an observer with every format: {} bytes", observer.vm.memory());
+    assert!(observer.vm.memory() <= 2 * 1_024 * 1_024, "{} bytes", observer.vm.memory());
+}

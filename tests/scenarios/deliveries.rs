@@ -1,5 +1,7 @@
 //! What becomes of an event that a webhook does not take.
 
+use std::time::Duration;
+
 use cert_expiry_monitor::application::effect::{Answer, Response};
 use serde_json::{Value, json};
 
@@ -156,6 +158,36 @@ fn a_receiver_that_asks_for_a_pause_gets_it_for_all_of_its_events() {
         world.run_until(first + pause + 2);
         assert_eq!(to("dead", &world.received()).len(), many().len(), "{asked}");
     }
+}
+
+#[test]
+fn a_receiver_that_hopes_to_be_back_soon_is_tried_by_the_schedule_all_the_same() {
+    let start = -DAY;
+    let overloaded =
+        |wish: &str| Answer::Response(Response { status: 503, retry_after: Some(wish.into()), ..Response::default() });
+    for (wish, least, most) in [("1", 4, 7), ("20", 20, 21)] {
+        let mut world = World::starting(start, document(20 * HOUR));
+        world.set_answer_once("dead", overloaded(wish));
+        world.run_until(start + MINUTE);
+        let times: Vec<_> = to("dead", &world.received()).iter().map(|received| received.at).collect();
+        let pause = times[1] - times[0];
+        assert!((least..=most).contains(&pause), "{wish}: {pause}");
+    }
+}
+
+#[test]
+fn a_receiver_that_takes_one_event_a_second_gets_all_of_them_within_their_tries() {
+    let start = -DAY;
+    let mut document = document_with(20 * HOUR, &json!({}));
+    let bundle: String = many().concat();
+    document["certificates"] = json!(["server", "ca"].map(|role| json!({ "role": role, "pem": bundle })).to_vec());
+    let mut world = World::starting(start, document);
+    world.limit("dead", Duration::from_secs(1), busy("1"));
+    world.run_until(start + MINUTE);
+    assert_eq!(world.metric("deliveries_total;.;webhook=.=dead;.;outcome=.=delivered"), 2 * many().len() as u64);
+    assert_eq!(world.metric("dropped_total;.;reason=.=delivery_failed"), 0);
+    let requests = to("dead", &world.received()).len();
+    assert!(requests <= 3 * 2 * many().len(), "{requests} requests for {} events", 2 * many().len());
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub struct World {
     pub answers: BTreeMap<String, Option<Answer>>,
     /// What the receivers behind a cluster answer to one request, before that.
     once: BTreeMap<String, Answer>,
+    /// How often the receivers behind a cluster take a request, what they answer to others, and when they took the last.
+    limits: BTreeMap<String, (Duration, Answer, UnixTime)>,
     received: Vec<Received>,
     calls: Vec<Call>,
 }
@@ -79,9 +81,24 @@ impl World {
             metrics: BTreeMap::new(),
             answers: BTreeMap::new(),
             once: BTreeMap::new(),
+            limits: BTreeMap::new(),
             received: Vec::new(),
             calls: Vec::new(),
         }
+    }
+
+    /// Has the receiver behind a cluster take one request in this time, and answer all others like this.
+    pub fn limit(&mut self, cluster: &str, period: Duration, answer: Answer) {
+        self.limits.insert(cluster.to_owned(), (period, answer, UnixTime::default()));
+    }
+
+    fn exceeds(&mut self, cluster: &str) -> Option<Answer> {
+        let (period, answer, last) = self.limits.get_mut(cluster)?;
+        if self.now.since(*last).is_some_and(|age| age < *period) {
+            return Some(answer.clone());
+        }
+        *last = self.now;
+        None
     }
 
     /// Has the receiver behind a cluster answer one request like this.
@@ -184,7 +201,7 @@ impl World {
 
     fn answer(&mut self, call: &Call) -> Option<Input> {
         self.assert_stored(call);
-        let once = self.once.remove(&call.cluster).map(Some);
+        let once = self.once.remove(&call.cluster).or_else(|| self.exceeds(&call.cluster)).map(Some);
         let answer = once.or_else(|| self.answers.get(&call.cluster).cloned()).unwrap_or(Some(Answer::status(200)));
         if matches!(answer, Some(Answer::Response(_)) | None) {
             self.calls.push(call.clone());

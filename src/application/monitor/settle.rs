@@ -19,6 +19,21 @@ use crate::domain::delivery::{Fate, fate};
 /// A receiver that asks for no pause at all gets this one.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// What a receiver says in `Retry-After`.
+#[derive(Clone, Copy)]
+struct Wish {
+    length: Duration,
+    /// Whether it knows that it will take events then: it counts requests (429). Others hope so.
+    is_exact: bool,
+}
+
+impl Wish {
+    /// The pause that follows, where it would be `pause` otherwise.
+    fn instead_of(self, pause: Duration) -> Duration {
+        if self.is_exact { self.length } else { self.length.max(pause) }
+    }
+}
+
 impl Monitor {
     /// Takes note of a call's end.
     pub(super) fn settle(&mut self, call: CallId, answer: &Answer, turn: &mut Turn) {
@@ -66,20 +81,21 @@ impl Monitor {
         mut entry: Entry,
         handler: usize,
         is_shared: bool,
-        wish: Option<Duration>,
+        wish: Option<Wish>,
         turn: &mut Turn,
     ) -> UnixTime {
         if self.outbox.has_newer(handler, &entry) {
             // That one is tried in its place.
             return turn.now;
         }
-        let is_final = matches!(outcome, Outcome::Refused | Outcome::Gone | Outcome::TemplateError);
+        let is_final =
+            matches!(outcome, Outcome::Refused | Outcome::Gone | Outcome::TemplateError) || self.is_gone(handler);
         let config = Rc::clone(&self.config);
         let schedule =
             config.handlers.get(handler).and_then(Handler::webhook).map(|webhook| &webhook.delivery.schedule);
         let pause = if !is_final {
             schedule.and_then(|schedule| schedule.pause(entry.tries, &mut self.chance))
-        } else if is_shared && outcome != Outcome::Gone {
+        } else if is_shared && !self.is_gone(handler) && outcome != Outcome::Gone {
             // One of several may be to blame for all of them: each goes alone.
             entry.alone = true;
             Some(Duration::ZERO)
@@ -88,7 +104,7 @@ impl Monitor {
         };
         match pause {
             Some(pause) => {
-                let next = turn.now.after(wish.unwrap_or(pause));
+                let next = turn.now.after(wish.map_or(pause, |wish| wish.instead_of(pause)));
                 self.outbox.push(handler, entry, next);
                 next
             }
@@ -103,7 +119,7 @@ impl Monitor {
         outcome: Outcome,
         response: Option<&Response>,
         turn: &Turn,
-    ) -> Option<Duration> {
+    ) -> Option<Wish> {
         let name = self.name_of(handler);
         match outcome {
             Outcome::TemplateError => return None,
@@ -119,10 +135,10 @@ impl Monitor {
             let open = self.outbox.breaker_of(handler).open.as_secs();
             warn!("Circuit breaker opened webhook={name} failures={failures} open_seconds={open}");
         }
-        let wish = response.and_then(|response| response.retry_after.as_deref());
-        let wish = wish.and_then(|value| retry_after(value, turn.now))?.max(SHORTEST_PAUSE);
-        self.outbox.pause(handler, turn.now, wish);
-        Some(wish)
+        let response = response?;
+        let length = retry_after(response.retry_after.as_deref()?, turn.now)?.max(SHORTEST_PAUSE);
+        self.outbox.throttle(handler, turn.now, length);
+        Some(Wish { length, is_exact: response.status == 429 })
     }
 
     /// Sends nothing more to a webhook under this configuration: its receiver has said that it is gone for good.

@@ -58,6 +58,9 @@ pub(super) struct Lane {
     /// The certificates whose events found no room.
     refused: BTreeSet<CertId>,
     pub(super) breaker: Breaker,
+    /// How many requests may be on their way now. One after the receiver has asked for a pause, and one more with every
+    /// answer that does not.
+    allowance: usize,
     /// The receiver has asked to be left alone until then, or for so many requests a minute only.
     paused_until: UnixTime,
     /// The time between requests that the receiver has asked for.
@@ -68,7 +71,7 @@ pub(super) struct Lane {
 
 impl Lane {
     pub(super) fn new(terms: Terms) -> Self {
-        Self { terms, ..Self::default() }
+        Self { terms, allowance: terms.max_in_flight, ..Self::default() }
     }
 
     pub(super) const fn terms(&self) -> &Terms {
@@ -129,7 +132,7 @@ impl Lane {
 
     /// When something may be sent.
     pub(super) fn next(&self) -> UnixTime {
-        if self.is_closed || self.in_flight.len() >= self.terms.max_in_flight {
+        if self.is_closed || self.in_flight.len() >= self.allowance {
             return UnixTime::NEVER;
         }
         let Some(((first, _), _)) = self.waiting.first_key_value() else { return UnixTime::NEVER };
@@ -203,8 +206,19 @@ impl Lane {
         Some(self.in_flight.swap_remove(index).1)
     }
 
+    /// The receiver has asked to be left alone for so long: it gets less at a time afterwards.
+    pub(super) fn throttle(&mut self, now: UnixTime, length: Duration) {
+        self.allowance = 1;
+        self.pause(now, length);
+    }
+
+    /// The receiver is content.
+    pub(super) fn relax(&mut self) {
+        self.allowance = self.allowance.saturating_add(1).min(self.terms.max_in_flight);
+    }
+
     /// Sends nothing for so long.
-    pub(super) fn pause(&mut self, now: UnixTime, length: Duration) {
+    fn pause(&mut self, now: UnixTime, length: Duration) {
         self.paused_until = self.paused_until.max(now.after(length));
     }
 

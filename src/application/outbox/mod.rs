@@ -155,7 +155,10 @@ impl Outbox {
 
     /// The receiver is there; whether its breaker was open.
     pub fn succeed(&mut self, handler: usize) -> bool {
-        self.lanes.get_mut(handler).is_some_and(|lane| lane.breaker.succeed())
+        self.lanes.get_mut(handler).is_some_and(|lane| {
+            lane.relax();
+            lane.breaker.succeed()
+        })
     }
 
     /// The receiver has failed; after how many failures this opens its breaker, if it was closed.
@@ -170,10 +173,10 @@ impl Outbox {
         self.lanes.get(handler).map(|lane| lane.terms().breaker).unwrap_or_default()
     }
 
-    /// Sends nothing to a webhook for so long.
-    pub fn pause(&mut self, handler: usize, now: UnixTime, length: Duration) {
+    /// Sends nothing to a webhook for so long, and less at a time afterwards.
+    pub fn throttle(&mut self, handler: usize, now: UnixTime, length: Duration) {
         if let Some(lane) = self.lanes.get_mut(handler) {
-            lane.pause(now, length);
+            lane.throttle(now, length);
         }
     }
 
