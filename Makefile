@@ -97,11 +97,14 @@ lint: $(VENV_READY) $(DENY) | rust-target ## Check formatting, lints on both tar
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	$(VENV)/bin/ruff check tests
 	$(VENV)/bin/ruff format --check tests
+	$(VENV)/bin/ruff check --config tests/pyproject.toml examples
+	$(VENV)/bin/ruff format --check --config tests/pyproject.toml examples
 
 .PHONY: fmt
 fmt: $(VENV_READY) ## Format everything
 	cargo fmt
 	$(VENV)/bin/ruff format tests
+	$(VENV)/bin/ruff format --config tests/pyproject.toml examples
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here

@@ -34,7 +34,7 @@ fn name(path: &Path) -> String {
 
 /// The documents for people, wherever they stand.
 fn documents() -> Vec<(String, String)> {
-    let mut documents = files("docs", "md");
+    let mut documents = [files("docs", "md"), files("examples", "md")].concat();
     for entry in fs::read_dir(root()).unwrap() {
         let path: PathBuf = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "md") {
@@ -95,7 +95,7 @@ fn every_file_that_a_document_names_is_there() {
         for quoted in text.split('`').skip(1).step_by(2) {
             let is_path = quoted.contains('/')
                 && !quoted.contains([' ', '<', '*', '$', ':', '=', '{', '\n'])
-                && ["src/", "tests/", "docs/", "envoy/", "templates/", ".cargo/", ".ci/"]
+                && ["src/", "tests/", "docs/", "envoy/", "examples/", "templates/", ".cargo/", ".ci/"]
                     .iter()
                     .any(|folder| quoted.starts_with(folder));
             assert!(!is_path || root().join(quoted).exists(), "{document} names {quoted}, which is not there");
