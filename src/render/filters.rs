@@ -25,16 +25,19 @@ pub(super) const FILTERS: [Filter; 19] = [
     ("limit", &["length"], |value, given| Ok(cut(&plain(value), given.number(0, 0)?, "…").into())),
     ("list", &[], |value, _| Ok(value.try_iter()?.collect::<Vec<_>>().into())),
     ("lower", &[], |value, _| Ok(plain(value).to_ascii_lowercase().into())),
-    ("markdown", &[], |value, _| Ok(neutral::markdown(&plain(value)).into())),
-    ("plain", &[], |value, _| Ok(neutral::plain(&plain(value)).into())),
+    ("markdown", &[], |value, _| bounded(neutral::markdown(&plain(value)))),
+    ("plain", &[], |value, _| bounded(neutral::plain(&plain(value)))),
     ("replace", &["old", "new"], replace),
-    ("slack", &[], |value, _| Ok(neutral::slack(&plain(value)).into())),
+    ("slack", &[], |value, _| bounded(neutral::slack(&plain(value)))),
     ("title", &[], |value, _| Ok(title(&plain(value)).into())),
-    ("tojson", &[], |value, _| Ok(Value::from_object(Json(json(value))))),
+    ("tojson", &[], to_json),
     ("trim", &[], |value, _| Ok(plain(value).trim().into())),
     ("truncate", &["length", "killwords", "end", "leeway"], truncate),
     ("upper", &[], |value, _| Ok(plain(value).to_ascii_uppercase().into())),
 ];
+
+/// Filters that can make more of a text than there was.
+pub(super) const GROWING: [&str; 6] = ["join", "markdown", "plain", "replace", "slack", "tojson"];
 
 /// Every test. What is nothing counts as undefined too: of the fields that there are none is.
 pub(super) const TESTS: [Test; 3] =
@@ -92,6 +95,10 @@ impl Arguments {
     }
 }
 
+fn bounded(text: String) -> Result<Value, Error> {
+    if text.len() > LARGEST { Err(too_large()) } else { Ok(text.into()) }
+}
+
 fn is_nothing(value: &Value) -> bool {
     matches!(value.kind(), ValueKind::None | ValueKind::Undefined)
 }
@@ -115,10 +122,10 @@ fn join(value: &Value, given: &Arguments) -> Result<Value, Error> {
         }
         joined.push_str(&plain(&item));
         if joined.len() > LARGEST {
-            return Err(too_large());
+            break;
         }
     }
-    Ok(joined.into())
+    bounded(joined)
 }
 
 fn replace(value: &Value, given: &Arguments) -> Result<Value, Error> {
@@ -126,7 +133,12 @@ fn replace(value: &Value, given: &Arguments) -> Result<Value, Error> {
     if text.matches(&old).count().saturating_mul(new.len()) > LARGEST {
         return Err(too_large());
     }
-    Ok(text.replace(&old, &new).into())
+    bounded(text.replace(&old, &new))
+}
+
+fn to_json(value: &Value, _: &Arguments) -> Result<Value, Error> {
+    let json = json(value);
+    if json.len() > LARGEST { Err(too_large()) } else { Ok(Value::from_object(Json(json))) }
 }
 
 fn title(text: &str) -> String {

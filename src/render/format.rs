@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 pub use super::fields::Context;
 pub use super::options::OptionValue;
-use super::options::{record, wrong_name};
+use super::options::{mistake, record};
 use super::pen::Json;
 pub use super::preset::{FormatOption, OptionKind, Preset};
 use super::template::{Template, TemplateError};
@@ -62,9 +62,9 @@ impl Format {
     /// A body that receivers know. `binary` is a content mode of `CloudEvents`.
     ///
     /// # Errors
-    /// An option has a name that cannot be used.
+    /// An option has a value that its receiver refuses.
     pub fn preset(preset: Preset, binary: bool, options: Vec<(String, OptionValue)>) -> Result<Self, TemplateError> {
-        if let Some(message) = wrong_name(preset, &options) {
+        if let Some(message) = mistake(preset, &options) {
             return Err(TemplateError { line: 1, column: 1, message });
         }
         let frame = preset.frame().map(shared).transpose()?;

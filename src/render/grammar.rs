@@ -6,7 +6,7 @@
 use minijinja::machinery::{Span, Token, tokenize};
 
 use super::fields::{FIELDS, Field, GROUPS};
-use super::filters::{FILTERS, TESTS};
+use super::filters::{FILTERS, GROWING, TESTS};
 use super::pen::LARGEST;
 use super::template::TemplateError;
 
@@ -19,10 +19,11 @@ const LARGEST_FIELD: usize = 2_048;
 /// The text that a loop may hold whose output is kept in a variable.
 const LARGEST_LOOP: usize = 1_024;
 
-const OPERATORS: [&str; 12] = ["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False"];
+const OPERATORS: [&str; 13] =
+    ["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None"];
 
 /// Reads a template that the engine has compiled, so its syntax is right. `more` are names that it may use beside the
-/// fields. Returns the fields that it names.
+/// fields. Returns the fields that it names, so that no others are read from an event.
 pub(super) fn read(source: &str, more: &[&'static str]) -> Result<Vec<Field>, TemplateError> {
     let mut reader = Reader { source, more, used: Vec::new(), own: vec![("loop", 0)], blocks: Vec::new(), looped: 0 };
     let mut tag: Vec<(Token<'_>, Span)> = Vec::new();
@@ -38,6 +39,7 @@ pub(super) fn read(source: &str, more: &[&'static str]) -> Result<Vec<Field>, Te
     Ok(reader.used)
 }
 
+/// What has been read so far.
 struct Reader<'a> {
     source: &'a str,
     more: &'a [&'static str],
@@ -51,8 +53,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// The template's own text.
     fn pass(&mut self, text: &str, span: Span) -> Result<(), TemplateError> {
-        let kept = self.blocks.iter().position(|block| matches!(*block, "set" | "filter" | "call"));
+        let kept = self.blocks.iter().position(|block| matches!(*block, "set" | "filter"));
         if kept.is_some_and(|kept| self.blocks.iter().skip(kept).any(|block| *block == "for")) {
             self.looped = self.looped.saturating_add(text.len());
             if self.looped > LARGEST_LOOP {
@@ -95,7 +98,9 @@ impl<'a> Reader<'a> {
                 }
             }
             "filter" => {
-                self.filter(rest)?;
+                if let Some((Token::Ident(word), span)) = rest.first() {
+                    self.filter(word, *span)?;
+                }
                 self.blocks.push("filter");
             }
             _ if word.starts_with("end") => {
@@ -121,32 +126,15 @@ impl<'a> Reader<'a> {
     fn expression(&mut self, tokens: &[(Token<'a>, Span)]) -> Result<usize, TemplateError> {
         let mut size: usize = 0;
         for (index, (token, span)) in tokens.iter().enumerate() {
-            let near = |offset: usize| index.checked_sub(offset).and_then(|index| tokens.get(index));
-            let before = near(1).map(|(token, _)| token);
-            let after = tokens.get(index.saturating_add(1)).map(|(token, _)| token);
             let added = match token {
                 Token::Str(text) => text.len(),
                 Token::String(text) => text.len(),
-                Token::Mul | Token::Pow => {
-                    return Err(self.mistake(*span, "templates do not multiply".to_owned()));
+                Token::Ident(word) => self.word(word, *span, tokens, index)?,
+                Token::Mul | Token::Pow => return Err(self.mistake(*span, "templates do not multiply".to_owned())),
+                Token::Colon if has_step(tokens.get(..index).unwrap_or_default()) => {
+                    // The engine panics where there is nothing to step through.
+                    return Err(self.mistake(*span, "a slice has no step here".to_owned()));
                 }
-                Token::Ident(word) => match (before, after) {
-                    (Some(Token::Pipe), _) => {
-                        self.one_of("filter", word, *span, &FILTERS.map(|(name, ..)| name))?;
-                        if matches!(*word, "join" | "replace") { LARGEST } else { 0 }
-                    }
-                    (Some(Token::Ident("is")), _) if *word != "not" => self.test(word, *span)?,
-                    (Some(Token::Ident("not")), _) if matches!(near(2), Some((Token::Ident("is"), _))) => {
-                        self.test(word, *span)?
-                    }
-                    (Some(Token::Dot), _) => self.attribute(near(2), word, *span)?,
-                    // The name of an argument, or of what a block gives a value.
-                    (_, Some(Token::Assign)) => 0,
-                    (_, Some(Token::ParenOpen)) if !OPERATORS.contains(word) => {
-                        return Err(self.mistake(*span, format!("there is no function {word}; filters follow a |")));
-                    }
-                    _ => self.name(word, *span)?,
-                },
                 _ => 0,
             };
             size = size.saturating_add(added);
@@ -157,20 +145,48 @@ impl<'a> Reader<'a> {
         Ok(size)
     }
 
-    fn filter(&self, tokens: &[(Token<'a>, Span)]) -> Result<(), TemplateError> {
-        match tokens.first() {
-            Some((Token::Ident(word), span)) => self.one_of("filter", word, *span, &FILTERS.map(|(name, ..)| name)),
-            _ => Ok(()),
+    /// Checks the word at `index`; returns the most bytes that it stands for.
+    fn word(
+        &mut self,
+        word: &str,
+        span: Span,
+        tokens: &[(Token<'a>, Span)],
+        index: usize,
+    ) -> Result<usize, TemplateError> {
+        let before = |count| index.checked_sub(count).and_then(|index| tokens.get(index)).map(|(token, _)| token);
+        let after = tokens.get(index.saturating_add(1)).map(|(token, _)| token);
+        let is_called = matches!(after, Some(Token::ParenOpen));
+        match (before(1), before(2)) {
+            (Some(Token::Pipe), _) => {
+                self.filter(word, span)?;
+                Ok(if GROWING.contains(&word) { LARGEST } else { 0 })
+            }
+            (Some(Token::Ident("is")), _) if word != "not" => self.test(word, span),
+            (Some(Token::Ident("not")), Some(Token::Ident("is"))) => self.test(word, span),
+            (Some(Token::Dot), _) if is_called => {
+                Err(self.mistake(span, format!("there is no method {word}; filters follow a |")))
+            }
+            (Some(Token::Dot), of) => self.attribute(of, word, span),
+            _ if OPERATORS.contains(&word) => Ok(0),
+            _ if is_called => Err(self.mistake(span, format!("there is no function {word}; filters follow a |"))),
+            // The name of an argument, or of what a block gives a value.
+            _ if matches!(after, Some(Token::Assign)) => Ok(0),
+            _ => self.name(word, span),
         }
+    }
+
+    fn filter(&self, word: &str, span: Span) -> Result<(), TemplateError> {
+        self.one_of("filter", word, span, &FILTERS.map(|(name, ..)| name))
     }
 
     fn test(&self, word: &str, span: Span) -> Result<usize, TemplateError> {
         self.one_of("test", word, span, &TESTS.map(|(name, _)| name)).map(|()| 0)
     }
 
-    fn attribute(&self, of: Option<&(Token<'_>, Span)>, word: &str, span: Span) -> Result<usize, TemplateError> {
-        let Some((Token::Ident(group), _)) = of else { return Ok(LARGEST_FIELD) };
-        if let Some((_, fields)) = GROUPS.iter().find(|(name, _)| name == group) {
+    fn attribute(&self, of: Option<&Token<'_>>, word: &str, span: Span) -> Result<usize, TemplateError> {
+        let Some(Token::Ident(group)) = of else { return Ok(LARGEST_FIELD) };
+        let is_own = self.own.iter().any(|(name, _)| name == group);
+        if let Some((_, fields)) = GROUPS.iter().find(|(name, _)| name == group && !is_own) {
             let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
             self.one_of(&format!("field of {group}"), word, span, &names)?;
         }
@@ -178,9 +194,6 @@ impl<'a> Reader<'a> {
     }
 
     fn name(&mut self, word: &str, span: Span) -> Result<usize, TemplateError> {
-        if OPERATORS.contains(&word) {
-            return Ok(0);
-        }
         if let Some(size) = self.own.iter().filter(|(name, _)| *name == word).map(|(_, size)| *size).max() {
             return Ok(size);
         }
@@ -205,12 +218,34 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What somebody may have meant by `word`.
-pub(super) fn hint(word: &str, known: &[&str]) -> String {
+/// Whether a colon after these words is the second one in its brackets.
+fn has_step(before: &[(Token<'_>, Span)]) -> bool {
+    let mut depth: usize = 0;
+    let mut colons: usize = 0;
+    for (token, _) in before.iter().rev() {
+        match token {
+            Token::BracketClose | Token::BraceClose | Token::ParenClose => depth = depth.saturating_add(1),
+            Token::BracketOpen if depth == 0 => return colons > 0,
+            Token::BraceOpen | Token::ParenOpen if depth == 0 => return false,
+            Token::BracketOpen | Token::BraceOpen | Token::ParenOpen => depth = depth.saturating_sub(1),
+            Token::Colon if depth == 0 => colons = colons.saturating_add(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The known word that somebody may have meant by `word`, if one is near.
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     const NEAR: f64 = 0.6;
-    let similarity = |name: &&str| strsim::normalized_damerau_levenshtein(word, name);
+    let similarity = |known: &&str| strsim::normalized_damerau_levenshtein(word, known);
     let nearest = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    match nearest.filter(|nearest| similarity(nearest) >= NEAR) {
+    nearest.filter(|nearest| similarity(nearest) >= NEAR)
+}
+
+/// What to say about a word that is not known.
+pub(super) fn hint(word: &str, known: &[&str]) -> String {
+    match nearest(word, known) {
         Some(nearest) => format!("did you mean {nearest}?"),
         None => format!("there are {}", known.join(", ")),
     }

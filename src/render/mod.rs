@@ -22,5 +22,6 @@ pub mod timestamp;
 mod tests;
 
 pub use format::Format;
+pub use grammar::nearest;
 pub use header::HeaderTemplate;
 pub use template::{Template, TemplateError};

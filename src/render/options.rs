@@ -49,26 +49,47 @@ pub(super) fn record(preset: Preset, options: &[(String, OptionValue)]) -> Value
     Value::from_object(Record(fields.collect()))
 }
 
-/// What is wrong with the names that a user has chosen, if anything is: a body that says a name twice, or one that its
-/// receiver refuses, is refused as a whole.
-pub(super) fn wrong_name(preset: Preset, options: &[(String, OptionValue)]) -> Option<String> {
-    let (key, taken): (_, &[&str]) = match preset {
-        Preset::Alertmanager => ("labels", &["alertname", "severity", "cert_id", "cert_role", "cert_name", "api_id"]),
-        Preset::Vaultls => ("metadata", &["cert_id", "cert_role", "api_id", "rule", "severity"]),
-        _ => return None,
+/// The most entries that an option may have.
+const MOST: usize = 50;
+
+/// What is wrong with an option, if anything is: a receiver that refuses a part of a body refuses the whole of it. A text
+/// with variables is not looked at, they are open yet.
+pub(super) fn mistake(preset: Preset, options: &[(String, OptionValue)]) -> Option<String> {
+    let mistake = |(key, value): &(String, OptionValue)| match value {
+        OptionValue::Text(text) if text.is_literal() => wrong_address(preset, key, &text.value()),
+        OptionValue::Texts(texts) if texts.len() > MOST => Some(format!("has more than {MOST} entries")),
+        OptionValue::List(texts) if texts.len() > MOST => Some(format!("has more than {MOST} entries")),
+        OptionValue::Texts(texts) => texts.iter().find_map(|(name, _)| wrong_name(preset, name)),
+        _ => None,
     };
-    let Some(OptionValue::Texts(texts)) = options.iter().find(|(name, _)| name == key).map(|(_, value)| value) else {
-        return None;
-    };
-    let is_label = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    texts.iter().map(|(name, _)| name).find_map(|name| {
-        if taken.contains(&name.as_str()) {
-            return Some(format!("{key}.{name}: the format says this itself"));
+    options.iter().find_map(|option| Some(format!("{}: {}", option.0, mistake(option)?)))
+}
+
+fn wrong_address(preset: Preset, key: &str, text: &str) -> Option<String> {
+    // What RFC 3986 knows, and the escapes of what it does not.
+    let is_reference = text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(c));
+    let is_url = is_reference && (text.starts_with("https://") || text.starts_with("http://"));
+    match (preset, key) {
+        (_, "view_url") if !is_url => Some("expected a URL that begins with https:// or http://".to_owned()),
+        (Preset::CloudEvents, "source") | (Preset::Infisical, "application_id" | "alert_id") if !is_reference => {
+            Some("expected the characters of a URL".to_owned())
         }
-        let is_wrong = preset == Preset::Alertmanager && !is_label(name);
-        is_wrong.then(|| format!("{key}.{name}: a label has letters, digits and underscores, and begins with no digit"))
-    })
+        _ => None,
+    }
+}
+
+fn wrong_name(preset: Preset, name: &str) -> Option<String> {
+    let taken: &[&str] = match preset {
+        Preset::Alertmanager => &["alertname", "severity", "cert_id", "cert_role", "cert_name", "api_id"],
+        Preset::Vaultls => &["cert_id", "cert_role", "api_id", "rule", "severity"],
+        _ => &[],
+    };
+    if taken.contains(&name) {
+        return Some(format!("the format says {name} itself"));
+    }
+    let is_label = !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_wrong = preset == Preset::Alertmanager && !is_label;
+    is_wrong.then(|| format!("{name:?} is no label; expected letters, digits and underscores, the first not a digit"))
 }

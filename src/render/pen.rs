@@ -11,7 +11,7 @@ use std::{fmt, io};
 use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, Output, State, Value};
 
-/// The most that one event may say, in bytes. It bounds what is captured as well.
+/// The most that one event may say, in bytes.
 pub(super) const LARGEST: usize = 64 * 1_024;
 
 /// Where a page ends, and so what a value has to look like there.
@@ -51,19 +51,23 @@ fn update(change: impl FnOnce(&mut Pen)) {
 }
 
 /// The body so far.
-pub(super) struct Page(Vec<u8>);
+pub(super) struct Page {
+    text: Vec<u8>,
+    largest: usize,
+}
 
 impl Page {
-    /// An empty page for a body that is JSON, or plain text.
-    pub(super) fn new(is_json: bool) -> Self {
+    /// An empty page for a body that is JSON, or plain text, and has at most this many bytes. It bounds what is captured
+    /// as well.
+    pub(super) fn new(is_json: bool, largest: usize) -> Self {
         let place = if is_json { Place::Json } else { Place::Text };
-        PEN.set(Pen { place, is_value: false, is_on_page: false, room: LARGEST });
-        Self(Vec::with_capacity(1_024))
+        PEN.set(Pen { place, is_value: false, is_on_page: false, room: largest });
+        Self { text: Vec::with_capacity(1_024), largest }
     }
 
     pub(super) fn into_text(self) -> String {
         // Only text was written.
-        String::from_utf8(self.0).unwrap_or_default()
+        String::from_utf8(self.text).unwrap_or_default()
     }
 }
 
@@ -73,7 +77,7 @@ impl io::Write for Page {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.0.len().saturating_add(bytes.len()) > LARGEST {
+        if self.text.len().saturating_add(bytes.len()) > self.largest {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         update(|pen| {
@@ -82,7 +86,7 @@ impl io::Write for Page {
                 pen.place = pen.place.after(bytes);
             }
         });
-        self.0.extend_from_slice(bytes);
+        self.text.extend_from_slice(bytes);
         Ok(())
     }
 

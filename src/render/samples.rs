@@ -15,16 +15,23 @@ pub fn samples() -> Vec<Event> {
     EventKind::ALL.iter().map(|kind| sample(*kind, Role::Client, "sample")).collect()
 }
 
-/// Events of every kind about certificates in every role, with texts that are delicate, and with texts that are as long
-/// as they get.
+/// Events of every kind about certificates in every role: one whose texts are delicate, one of which nothing is known,
+/// one whose texts are as long as they get, and one whose end is near or past.
 pub(super) fn trials() -> impl Iterator<Item = Event> {
     let longest = "🔒".repeat(LONGEST);
     EventKind::ALL.into_iter().flat_map(move |kind| {
-        let longest = longest.clone();
-        Role::ALL.into_iter().map(move |role| {
-            let is_long = matches!(role, Role::Ca | Role::Upstream);
-            sample(kind, role, if is_long { &longest } else { DELICATE })
-        })
+        let mut unknown = sample(kind, Role::Ca, DELICATE);
+        let Certificate { id, name, not_after, .. } = &*unknown.certificate;
+        unknown.certificate = Rc::new(Certificate::bare(*id, name, *not_after));
+        let mut late = sample(kind, Role::Upstream, DELICATE);
+        let end = late.certificate.not_after;
+        if kind == EventKind::CertificateExpired {
+            late.timestamp = end.after(DAY);
+        } else {
+            late.timestamp = end.before(DAY);
+            late.rule = "7d".into();
+        }
+        [sample(kind, Role::Server, DELICATE), unknown, sample(kind, Role::Client, &longest), late]
     })
 }
 

@@ -33,6 +33,8 @@ static COMMON: LazyLock<Environment<'static>> = LazyLock::new(|| {
 pub struct Template {
     environment: Environment<'static>,
     fields: Vec<Field>,
+    /// The most bytes that it may make.
+    largest: usize,
 }
 
 /// A template that cannot be compiled or rendered.
@@ -74,7 +76,7 @@ impl Template {
     /// Compiles `source` and tries it on events of every kind, so that a mistake is found when it is configured and not
     /// when a certificate expires.
     pub fn compile(source: &str) -> Result<Self, TemplateError> {
-        let template = Self::built_in(source, &[])?;
+        let template = Self::new(source, &[], LARGEST)?;
         for event in trials() {
             template.text(&event)?;
         }
@@ -83,7 +85,7 @@ impl Template {
 
     /// The same for a body that must be JSON about every event.
     pub fn compile_json(source: &str) -> Result<Self, TemplateError> {
-        let template = Self::built_in(source, &[])?;
+        let template = Self::new(source, &[], LARGEST)?;
         for event in trials() {
             let body = template.json(&event)?;
             serde_json::from_str::<IgnoredAny>(&body).map_err(|error| TemplateError {
@@ -99,15 +101,20 @@ impl Template {
         Ok(template)
     }
 
-    /// Compiles a template that needs no trial, and may use the names in `more` too.
+    /// Compiles a template that needs no trial. It may use the names in `more` too, and what it makes may hold as much of
+    /// theirs as of its own.
     pub(super) fn built_in(source: &str, more: &[&'static str]) -> Result<Self, TemplateError> {
+        Self::new(source, more, LARGEST.saturating_mul(2))
+    }
+
+    fn new(source: &str, more: &[&'static str], largest: usize) -> Result<Self, TemplateError> {
         if source.len() > LONGEST {
             return Err(TemplateError::at("", 0, format!("a template has at most {LONGEST} bytes")));
         }
         let mut environment = COMMON.clone();
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| explain(&error, source))?;
         let fields = grammar::read(source, more)?;
-        Ok(Self { environment, fields })
+        Ok(Self { environment, fields, largest })
     }
 
     /// The JSON body about `event`. Both `"{{ cert_name }}"` and `{{ cert_name }}` give a JSON string.
@@ -130,7 +137,7 @@ impl Template {
     ) -> Result<String, TemplateError> {
         let read = self.fields.iter().map(|(name, read)| (*name, read(event, context)));
         let record = Value::from_object(Record(more.iter().cloned().chain(read).collect()));
-        let mut page = Page::new(is_json);
+        let mut page = Page::new(is_json, self.largest);
         let template = self.environment.get_template(NAME).map_err(|error| explain(&error, ""))?;
         template.render_captured_to(record, &mut page).map_err(|error| explain(&error, template.source()))?;
         Ok(page.into_text())

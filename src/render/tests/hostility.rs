@@ -85,7 +85,7 @@ fn receivers_that_keep_text_get_it_as_it_is() {
     for (preset, format) in formats(&RECEIVERS) {
         for name in HOSTILE {
             let body = body(&format, named(name));
-            assert!(strings(&body).iter().any(|text| *text == name), "{preset:?} {name:?}: {body}");
+            assert!(strings(&body).contains(&name), "{preset:?} {name:?}: {body}");
         }
     }
 }
@@ -142,45 +142,69 @@ fn longest() -> Vec<Event> {
     events
 }
 
+fn at_most(limit: usize, text: &Value) {
+    let length = text.as_str().unwrap().chars().count();
+    assert!((1..=limit).contains(&length), "{length} characters: {text}");
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
 #[test]
-fn limits_of_receivers_hold_for_every_event() {
-    fn at_most(text: &Value, limit: usize) {
-        let text = text.as_str().unwrap();
-        assert!((1..=limit).contains(&text.chars().count()), "{} characters: {text}", text.chars().count());
-    }
-    let at_most_bytes = |text: &Value, limit: usize| assert!(text.as_str().unwrap().len() <= limit);
+fn limits_of_texts_hold_for_every_event() {
+    let blocks = format(Slack, vec![("blocks", OptionValue::Flag(true))]);
     for event in longest() {
         let of = |preset| body(&format(preset, vec![]), event.clone());
         let pagerduty = of(PagerDuty);
-        at_most(&pagerduty["payload"]["summary"], 1_024);
-        at_most(&pagerduty["dedup_key"], 255);
-        let slack = of(Slack);
-        at_most(&slack["text"], 3_000);
-        let fields = slack["attachments"][0]["fields"].as_array().unwrap().clone();
-        assert!(fields.len() <= 10);
-        fields.iter().for_each(|field| at_most(&field["value"], 2_000));
-        let blocks = body(&formats(&[Slack])[1].1, event.clone());
-        let fields = blocks["attachments"][0]["blocks"][1]["fields"].as_array().unwrap().clone();
-        assert!(fields.len() <= 10);
-        fields.iter().for_each(|field| at_most(&field["text"], 2_000));
+        at_most(1_024, &pagerduty["payload"]["summary"]);
+        at_most(255, &pagerduty["dedup_key"]);
+        let [slack, blocks] = [of(Slack), body(&blocks, event.clone())];
+        at_most(3_000, &slack["text"]);
+        let fields = list(&slack["attachments"][0]["fields"]).iter().map(|field| &field["value"]);
+        let texts = list(&blocks["attachments"][0]["blocks"][0]["fields"]).iter().map(|field| &field["text"]);
+        assert!(fields.len() <= 10 && texts.len() <= 10);
+        for text in fields.chain(texts) {
+            at_most(2_000, text);
+        }
         let discord = &of(Discord)["embeds"][0];
-        at_most(&discord["title"], 256);
-        at_most(&discord["description"], 4_096);
-        for field in discord["fields"].as_array().unwrap() {
-            at_most(&field["name"], 256);
-            at_most(&field["value"], 1_024);
+        at_most(256, &discord["title"]);
+        at_most(4_096, &discord["description"]);
+        for field in list(&discord["fields"]) {
+            at_most(256, &field["name"]);
+            at_most(1_024, &field["value"]);
         }
         assert!(strings(discord).iter().map(|text| text.chars().count()).sum::<usize>() <= 6_000);
-        at_most_bytes(&of(Ntfy)["message"], 4_096);
-        at_most(&of(Telegram)["text"], 4_096);
+        at_most(4_096, &of(Telegram)["text"]);
         let datadog = of(Datadog);
-        at_most(&datadog["title"], 100);
-        at_most(&datadog["text"], 4_000);
-        at_most(&datadog["aggregation_key"], 100);
-        datadog["tags"].as_array().unwrap().iter().for_each(|tag| at_most(tag, 200));
-        assert!(message(&format(GoogleChat, vec![]), &[event.clone()], false).body.len() <= 32_000);
-        assert!(message(&format(Teams, vec![]), &[event.clone()], false).body.len() <= 28 * 1_024);
-        assert!(message(&format(PagerDuty, vec![]), &[event.clone()], false).body.len() <= 512 * 1_024);
-        assert!(message(&format(CloudEvents, vec![]), &[event.clone()], false).body.len() <= 64 * 1_024);
+        at_most(100, &datadog["title"]);
+        at_most(4_000, &datadog["text"]);
+        at_most(100, &datadog["aggregation_key"]);
+        for tag in list(&datadog["tags"]) {
+            at_most(200, tag);
+        }
+        assert!(of(Ntfy)["message"].as_str().unwrap().len() <= 4_096);
+    }
+}
+
+#[test]
+fn limits_of_bodies_hold_for_every_event() {
+    for (preset, limit) in
+        [(GoogleChat, 32_000), (Teams, 28 * 1_024), (PagerDuty, 512 * 1_024), (CloudEvents, 64 * 1_024)]
+    {
+        let format = format(preset, vec![]);
+        for event in longest() {
+            let length = message(&format, &[event], false).body.len();
+            assert!(length <= limit, "{preset:?}: {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_as_large_as_its_parts() {
+    let event = longest().pop().unwrap();
+    for preset in [Default, CloudEvents, Alertmanager, Infisical] {
+        let body = message(&format(preset, vec![]), &vec![event.clone(); 20], true).body;
+        assert!(serde_json::from_str::<Value>(&body).is_ok());
     }
 }

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{body, format, message, named, of, parse, text, texts};
 use crate::domain::{EventKind, Role};
-use crate::render::format::{Format, Preset};
+use crate::render::format::{Format, OptionValue, Preset};
 use crate::render::samples::sample;
+use crate::render::secret::Secret;
 
 use EventKind::{CertificateExpired, CertificateExpiringSoon, CertificateResolved, WebhookTest};
 
@@ -60,7 +61,7 @@ fn cloudevents_hold_the_default_body() {
 
 #[test]
 fn a_cloudevent_in_binary_mode_has_its_attributes_in_headers() {
-    let binary = Format::preset(Preset::CloudEvents, true, vec![("source".to_owned(), text("/a b"))]).unwrap();
+    let binary = Format::preset(Preset::CloudEvents, true, vec![("source".to_owned(), text("/a${X}"))]).unwrap();
     let event = message(&binary, &[named("é \"100%\"")], false);
     assert_eq!(event.content_type, "application/json");
     assert_eq!(event.body, message(&format(Preset::Default, vec![]), &[named("é \"100%\"")], false).body);
@@ -68,7 +69,7 @@ fn a_cloudevent_in_binary_mode_has_its_attributes_in_headers() {
     let expected = [
         ("ce-specversion", "1.0"),
         ("ce-id", ID),
-        ("ce-source", "/a%20b"),
+        ("ce-source", "/a"),
         ("ce-type", "cert-expiry-monitor.certificate.expiring_soon"),
         ("ce-subject", "%C3%A9%20%22100%25%22"),
         ("ce-time", "1969-12-02T00:00:00.000Z"),
@@ -294,17 +295,27 @@ fn variables_of_options_are_filled_in_and_missing_ones_are_named() {
 }
 
 #[test]
-fn names_that_would_spoil_a_body_are_refused() {
-    for (preset, key, name) in [
-        (Preset::Alertmanager, "labels", "my-team"),
-        (Preset::Alertmanager, "labels", "1st"),
-        (Preset::Alertmanager, "labels", ""),
-        (Preset::Alertmanager, "labels", "severity"),
-        (Preset::Vaultls, "metadata", "cert_id"),
+fn options_that_would_spoil_a_body_are_refused() {
+    let list = |count| OptionValue::List((0..count).map(|_| Secret::compile("x").unwrap()).collect());
+    for (preset, key, value, message) in [
+        (Preset::Alertmanager, "labels", texts(&[("my-team", "x")]), "labels: \"my-team\" is no label"),
+        (Preset::Alertmanager, "labels", texts(&[("1st", "x")]), "labels: \"1st\" is no label"),
+        (Preset::Alertmanager, "labels", texts(&[("", "x")]), "labels: \"\" is no label"),
+        (Preset::Alertmanager, "labels", texts(&[("severity", "x")]), "labels: the format says severity itself"),
+        (Preset::Vaultls, "metadata", texts(&[("cert_id", "x")]), "metadata: the format says cert_id itself"),
+        (Preset::Datadog, "tags", list(51), "tags: has more than 50 entries"),
+        (Preset::Vaultls, "metadata", texts(&[("x", "x"); 51]), "metadata: has more than 50 entries"),
+        (Preset::Slack, "view_url", text("example.com"), "view_url: expected a URL"),
+        (Preset::Teams, "view_url", text("https://a b"), "view_url: expected a URL"),
+        (Preset::CloudEvents, "source", text("/a b"), "source: expected the characters of a URL"),
+        (Preset::Infisical, "alert_id", text("é"), "alert_id: expected the characters of a URL"),
     ] {
-        let error = Format::preset(preset, false, vec![(key.to_owned(), texts(&[(name, "x")]))]).unwrap_err();
-        assert!(error.message.starts_with(&format!("{key}.{name}: ")), "{error}");
+        let error = Format::preset(preset, false, vec![(key.to_owned(), value)]).unwrap_err();
+        assert!(error.message.starts_with(message), "{error}");
     }
+    format(Preset::Datadog, vec![("tags", list(50))]);
+    format(Preset::Slack, vec![("view_url", text("${URL}"))]);
+    format(Preset::PagerDuty, vec![("source", text("the gateway"))]);
 }
 
 #[test]

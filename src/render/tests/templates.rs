@@ -1,7 +1,9 @@
 //! Templates that users write.
 
 use super::named;
+use crate::domain::{EventKind, Role};
 use crate::render::fields::samples;
+use crate::render::samples::sample;
 use crate::render::template::{Template, TemplateError};
 
 const DEFAULT: &str = include_str!("../../../templates/default_webhook.json");
@@ -28,6 +30,18 @@ fn the_default_body_has_exactly_these_fields_in_this_order() {
             r#"{{ "event": "CertificateExpiringSoon", "message": "Certificate sample is expiring in 30 days", "cert_id": "{id}", "cert_name": "sample", "expires_at": "1970-01-01T00:00:00Z", "days_remaining": 30, "cert_role": "client", "api_id": "sample", "timestamp": "1969-12-02T00:00:00Z" }}"#
         )
     );
+}
+
+#[test]
+fn the_default_body_of_an_expired_one_says_since_when() {
+    let event = sample(EventKind::CertificateExpired, Role::Server, "sample");
+    let body = Template::compile_json(DEFAULT).unwrap().json(&event).unwrap();
+    let names: Vec<_> = body.lines().filter_map(|line| line.trim().split('"').nth(1)).collect();
+    assert_eq!(
+        names,
+        ["event", "message", "cert_id", "cert_name", "expired_at", "days_since_expiry", "cert_role", "timestamp"]
+    );
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["days_since_expiry"], 0);
 }
 
 #[test]
@@ -90,6 +104,8 @@ fn a_mistake_is_found_on_ways_that_no_event_takes() {
         ),
         ("{% if false %}{{ event|uper }}{% endif %}", "unknown filter uper; did you mean upper?"),
         ("{% if false %}{{ event is not nine }}{% endif %}", "unknown test nine; did you mean none?"),
+        ("{% if false %}{{ event.upper() }}{% endif %}", "there is no method upper; filters follow a |"),
+        ("{% if false %}{{ event[::-1] }}{% endif %}", "a slice has no step here"),
         ("{% if false %}{{ range(3) }}{% endif %}", "there is no function range; filters follow a |"),
     ] {
         assert_eq!(mistake(template).message, message);
@@ -101,9 +117,11 @@ fn names_that_a_template_gives_are_known() {
     for template in [
         r#"{% set a, b = [1, 2] %}{"x": {{ a + b }}}"#,
         r#"{"x": "{% for san in sans if san is not none %}{{ loop.index }} {{ san|truncate(length=5) }}{% endfor %}"}"#,
+        r#"{% set data = {"own": 1} %}{"x": {{ data.own }}}"#,
         r#"{% with a = event %}{"x": "{{ a }}"}{% endwith %}"#,
         r#"{"x": "{% filter upper %}{{ event }}{% endfilter %}"}"#,
         r#"{"x": "{{ event[:5] if event is defined and not resolved else none }}"}"#,
+        r#"{"x": "{{ event[{'a': 0, 'b': 1}['a']:] }}"}"#,
     ] {
         Template::compile_json(template).unwrap_or_else(|error| panic!("{template}: {error}"));
     }
@@ -115,6 +133,9 @@ fn what_is_not_json_about_every_event_is_refused() {
         r#"{"x": {{ event }} "y": 1}"#,
         r#"{"x": 1{% if cert_role != "ca" %}}{% endif %}"#,
         r#"{"x": {% if api_id %}1{% endif %}}"#,
+        r#"{"x": {% if issuer %}1{% endif %}}"#,
+        r#"{"x": 1{% if days_remaining and days_remaining < 7 %}}{% endif %}}"#,
+        r#"{"x": 1{% if rule == "7d" %}}{% endif %}}"#,
         r#"{"x": "a{% if event == "CertificateResolved" %}"{% endif %}"}"#,
         "",
     ] {
@@ -143,6 +164,8 @@ fn a_template_cannot_eat_the_monitor() {
         doubled,
         "{{ cert_name|replace('', cert_name * 1) }}".to_owned(),
         "{{ cert_name|replace('', cert_name|replace('', cert_name)) }}".to_owned(),
+        format!("{{% set x = '\\\\'{} %}}", "|markdown".repeat(18)),
+        format!("{{% set x = ['\\\\'{}] %}}", "|tojson|upper".repeat(15)),
     ] {
         let begin: String = template.chars().take(60).collect();
         assert!(Template::compile(&template).is_err(), "{begin}");
@@ -176,5 +199,5 @@ fn filters_do_what_they_do_in_jinja() {
 #[test]
 fn samples_are_of_every_kind() {
     let kinds: Vec<_> = samples().iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, crate::domain::EventKind::ALL);
+    assert_eq!(kinds, EventKind::ALL);
 }
