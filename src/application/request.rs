@@ -5,12 +5,10 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
-use sha2::{Digest, Sha256};
 
 use super::effect::{Call, CallId};
 use crate::config::{Authorization, Webhook};
 use crate::domain::Event;
-use crate::domain::text::hex;
 use crate::render::TemplateError;
 use crate::render::format::Context;
 
@@ -32,7 +30,7 @@ pub(super) fn deliver(
     call: CallId,
     span: u64,
 ) -> Result<Call, TemplateError> {
-    let id = id_of(events);
+    let id = Event::id_of_all(events);
     let has_body = webhook.method.has_body();
     let mut headers = Vec::new();
     for (name, value) in webhook.headers.iter().filter(|(name, _)| has_body || name != CONTENT_TYPE) {
@@ -87,18 +85,6 @@ fn target(webhook: &Webhook, method: &str) -> Vec<(String, String)> {
         header(":authority", &webhook.url.authority),
         header(":path", &webhook.url.path),
     ]
-}
-
-/// The id of the event, or of exactly these events together.
-fn id_of(events: &[&Event]) -> String {
-    if let [event] = events {
-        return event.id.clone();
-    }
-    let mut hash = Sha256::new();
-    for event in events {
-        hash.update(event.id.as_bytes());
-    }
-    hash.finalize().first_chunk::<16>().map(|bytes| hex(bytes)).unwrap_or_default()
 }
 
 /// W3C Trace Context: a trace for each event, a span for each try. An id has as many digits as a trace.

@@ -25,7 +25,7 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, NotACertificate> {
     let (rest, x509) = X509Certificate::from_der(der).map_err(|_| NotACertificate)?;
     let own = der.len().checked_sub(rest.len()).and_then(|length| der.get(..length)).unwrap_or(der);
     let sans = alternative_names(&x509);
-    let serial_number = harmless(&hex(x509.raw_serial()).to_ascii_uppercase());
+    let serial_number = harmless(&hex(unsigned(x509.raw_serial())).to_ascii_uppercase());
     let name = common_name(&x509).or_else(|| sans.first().cloned()).unwrap_or_else(|| serial_number.clone());
     #[cfg(feature = "trap")]
     trap(&name);
@@ -39,6 +39,14 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, NotACertificate> {
         issuer: distinguished_name(x509.issuer()),
         sans,
     })
+}
+
+/// A number without the byte that says in DER that it is not negative.
+const fn unsigned(number: &[u8]) -> &[u8] {
+    match number {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        number => number,
+    }
 }
 
 fn common_name(x509: &X509Certificate<'_>) -> Option<String> {
@@ -197,9 +205,16 @@ mod tests {
         assert_eq!(certificate.sans.first().map(String::as_str), Some("first.example.com"));
         let (certificate, facts) = stored("client");
         assert_eq!(certificate.subject, "CN=Test Client");
-        assert_eq!(certificate.serial_number.trim_start_matches('0'), facts["serial"].as_str().unwrap_or_default());
+        assert_eq!(certificate.serial_number, facts["serial"].as_str().unwrap_or_default());
         assert!(certificate.not_before < certificate.not_after);
         assert!(stored("quotes").0.subject.starts_with(r#"CN=a\"b\\c"#), "{}", stored("quotes").0.subject);
+    }
+
+    #[test]
+    fn a_serial_number_has_no_sign() {
+        assert_eq!(unsigned(&[0, 0xf0, 0x0d]), [0xf0, 0x0d]);
+        assert_eq!(unsigned(&[0x70, 0x0d]), [0x70, 0x0d]);
+        assert_eq!(unsigned(&[0]), [0]);
     }
 
     #[test]

@@ -166,7 +166,16 @@ impl Event {
     /// whatever takes real ones takes it.
     pub fn test(webhook: &str, document: u32, now: UnixTime) -> Self {
         let kind = EventKind::WebhookTest;
-        let certificate = Rc::new(Certificate::bare(CertId::of_der(webhook.as_bytes()), "cert-expiry-monitor", now));
+        let rule = Rule::days(30);
+        let end = now.after(rule.remaining());
+        let name = "cert-expiry-monitor";
+        let certificate = Rc::new(Certificate {
+            not_before: now,
+            serial_number: "00".to_owned(),
+            subject: format!("CN={name}"),
+            issuer: format!("CN={name}"),
+            ..Certificate::bare(CertId::of_der(webhook.as_bytes()), name, end)
+        });
         let usage = Usage::new(Role::Server, None);
         Self {
             id: id(&certificate, &usage, &[kind.as_str(), webhook], document.into()),
@@ -174,10 +183,22 @@ impl Event {
             closes: None,
             certificate,
             usage,
-            rule: "test".to_owned(),
+            rule: rule.name().to_owned(),
             since: now,
             timestamp: now,
         }
+    }
+
+    /// The id of a request about these events: that of the only one, or one that stands for exactly these.
+    pub fn id_of_all(events: &[&Self]) -> String {
+        if let [event] = events {
+            return event.id.clone();
+        }
+        let mut hash = Sha256::new();
+        for event in events {
+            hash.update(event.id.as_bytes());
+        }
+        short_hex(hash)
     }
 
     /// How bad it is.
@@ -261,6 +282,10 @@ fn id(certificate: &Certificate, usage: &Usage, about: &[&str], number: u128) ->
         hash.update([0]);
     }
     hash.update(number.to_be_bytes());
+    short_hex(hash)
+}
+
+fn short_hex(hash: Sha256) -> String {
     hash.finalize().first_chunk::<16>().map(|bytes| hex(bytes)).unwrap_or_default()
 }
 

@@ -8,6 +8,7 @@ use minijinja::value::{Enumerator, Object};
 
 pub use super::samples::samples;
 use super::timestamp::rfc3339;
+use crate::domain::time::MINUTE;
 use crate::domain::{Event, EventKind, UnixTime};
 
 /// What a body says beside its event.
@@ -62,14 +63,21 @@ pub(super) const FIELDS: [Field; 25] = [
 /// Fields that hold others: `alert`, `unix` and `data`.
 pub(super) const GROUPS: [(&str, &[Field]); 3] = [("alert", &ALERT), ("unix", &UNIX), ("data", &DATA)];
 
+/// An alert that is a test is seen, and then gone.
+const TEST_LASTS: Duration = MINUTE.saturating_mul(5);
+
 /// The alert that an event is, or that it closes: the same from its first event to its last.
 const ALERT: [Field; 4] = [
     ("name", |event, _| event.alert().as_str().into()),
     ("severity", |event, _| event.alert().severity().as_str().into()),
     ("starts_at", |event, _| rfc3339(event.since).into()),
     ("ends_at", |event, context| {
-        let is_over = event.kind == EventKind::CertificateResolved;
-        rfc3339(if is_over { context.now } else { context.now.after(context.lasts) }).into()
+        let lasts = match event.kind {
+            EventKind::CertificateResolved => Duration::ZERO,
+            EventKind::WebhookTest => TEST_LASTS,
+            _ => context.lasts,
+        };
+        rfc3339(context.now.after(lasts)).into()
     }),
 ];
 

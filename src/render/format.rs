@@ -6,7 +6,6 @@ use std::rc::{Rc, Weak};
 
 use minijinja::Value;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use sha2::{Digest, Sha256};
 
 pub use super::fields::Context;
 pub use super::options::OptionValue;
@@ -15,7 +14,6 @@ use super::pen::Json;
 pub use super::preset::{FormatOption, OptionKind, Preset};
 use super::template::{Template, TemplateError};
 use crate::domain::Event;
-use crate::domain::text::hex;
 
 const JSON: &str = "application/json";
 
@@ -137,7 +135,11 @@ impl Format {
                 Message { content_type: "application/cloudevents+json", ..plain(first()) }
             }
             Shape::Known(Preset::Infisical) => {
-                let inner = [("items", raw(items.join(","))), ("count", items.len().into()), ("id", id(events).into())];
+                let inner = [
+                    ("items", raw(items.join(","))),
+                    ("count", items.len().into()),
+                    ("id", Event::id_of_all(events).into()),
+                ];
                 plain(self.framed(event, context, &inner)?)
             }
             Shape::Binary => Message { headers: self.attributes(event, context)?, ..plain(first()) },
@@ -186,18 +188,6 @@ fn raw(json: String) -> Value {
 
 fn list(items: &[String]) -> String {
     format!("[{}]", items.join(","))
-}
-
-/// The id of a body about these events: that of one of them, or one made of all.
-fn id(events: &[&Event]) -> String {
-    if let [event] = events {
-        return event.id.clone();
-    }
-    let mut hash = Sha256::new();
-    for event in events {
-        hash.update(&event.id);
-    }
-    hash.finalize().first_chunk::<16>().map(|bytes| hex(bytes)).unwrap_or_default()
 }
 
 /// A built-in template, compiled once for all webhooks that have it.

@@ -96,12 +96,16 @@ pub(super) fn split_variable(text: &str) -> Result<Option<(&str, &str, &str)>, T
 }
 
 fn clean(value: &str) -> String {
-    let mut clean = utf8_percent_encode(value.trim(), CONTROLS).to_string();
-    if clean.len() > LONGEST {
-        clean.truncate(LONGEST);
-        // An escape is kept whole or not at all.
-        if let Some(escape) = clean.rfind('%').filter(|start| start.saturating_add(3) > LONGEST) {
-            clean.truncate(escape);
+    let mut clean = String::new();
+    let mut buffer = [0; 4];
+    // A character is kept whole or not at all, with all of its escapes.
+    for c in value.trim().chars() {
+        let escaped = utf8_percent_encode(c.encode_utf8(&mut buffer), CONTROLS);
+        let before = clean.len();
+        clean.extend(escaped);
+        if clean.len() > LONGEST {
+            clean.truncate(before);
+            break;
         }
     }
     clean

@@ -90,7 +90,7 @@ impl Template {
             let body = template.json(&event)?;
             serde_json::from_str::<IgnoredAny>(&body).map_err(|error| TemplateError {
                 line: error.line(),
-                column: error.column(),
+                column: error.column().max(1),
                 message: format!(
                     "the body about {} is not JSON: {error}; it begins {:?}",
                     event.kind,

@@ -65,7 +65,7 @@ fn read_preset(entry: &Object<'_>, preset: Preset) -> Option<Format> {
         Ok(format) => Some(format),
         Err(error) => {
             let node = entry.get("format_options").or_else(|| entry.get("format"))?;
-            node.refuse(format!("webhook template error: {error}"));
+            node.refuse(error.message);
             None
         }
     }

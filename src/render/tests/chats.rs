@@ -47,6 +47,7 @@ fn slack_gets_an_attachment_or_blocks() {
                 field("Valid until", "1970-01-01T00:00:00Z"),
                 field("Role", "client"),
             ],
+            "footer": "cert-expiry-monitor",
             "ts": -2_592_000,
         }],
     });
@@ -56,15 +57,10 @@ fn slack_gets_an_attachment_or_blocks() {
         "channel": "#tls",
         "username": "certs",
         "text": MESSAGE,
+        "mrkdwn": false,
         "attachments": [{
             "color": "#ffa000",
             "blocks": [
-                {
-                    "type": "actions",
-                    "elements": [
-                        { "type": "button", "text": { "type": "plain_text", "text": "View" }, "url": "https://x" },
-                    ],
-                },
                 {
                     "type": "section",
                     "fields": [
@@ -75,6 +71,12 @@ fn slack_gets_an_attachment_or_blocks() {
                         field("Serial number: 1A2B3C"),
                         field("Valid until: 1970-01-01T00:00:00Z"),
                         field("Role: client"),
+                    ],
+                },
+                {
+                    "type": "actions",
+                    "elements": [
+                        { "type": "button", "text": { "type": "plain_text", "text": "View" }, "url": "https://x" },
                     ],
                 },
             ],
