@@ -1,5 +1,6 @@
 //! Alerts that stay open at their receivers: closed when they end, told again while they last.
 
+use cert_expiry_monitor::application::effect::Answer;
 use cert_expiry_monitor::domain::Role;
 use serde_json::{Value, json};
 
@@ -108,4 +109,17 @@ fn an_alert_is_posted_again_at_every_check_and_ends_when_it_is_over() {
     assert!(*ends <= start + 4 * HOUR + 10 * MINUTE, "{ends}");
     world.run_until(start + 8 * HOUR);
     assert_eq!(posted(&mut world), []);
+}
+
+#[test]
+fn an_alert_that_is_tried_again_is_not_begun_anew_by_every_check() {
+    let start = -2 * DAY;
+    let mut world = World::starting(start, document(&["localhost"], &[alertmanager()]));
+    world.answers.insert("am".into(), Some(Answer::status(500)));
+    world.run_until(start + 23 * HOUR);
+    assert_eq!(world.metric("dropped_total;.;reason=.=delivery_failed"), 1, "in the end somebody is told");
+    world.answers.clear();
+    world.calls();
+    world.run_until(start + 25 * HOUR);
+    assert!(!posted(&mut world).is_empty());
 }

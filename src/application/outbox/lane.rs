@@ -105,8 +105,9 @@ impl Lane {
 
     /// Takes the least severe of what waits, the oldest of these, if it is not worse than `event`.
     pub(super) fn yield_to(&mut self, event: &Event) -> Option<Entry> {
-        // The numbers grow with every push: the lowest is the oldest.
-        let rank = |((_, number), entry): &(&(UnixTime, u64), &Entry)| (entry.event.severity(), *number);
+        // What comes back after a failure has a new number; the event is as old as before.
+        let rank =
+            |((_, number), entry): &(&(UnixTime, u64), &Entry)| (entry.event.severity(), entry.noticed_at, *number);
         let (key, least) = self.waiting.iter().min_by_key(rank)?;
         if least.event.severity() > event.severity() {
             return None;
@@ -235,5 +236,75 @@ impl Lane {
         }
         self.paused_until = self.paused_until.min(now.after(LONGEST_WISH));
         self.breaker.hasten(&self.terms.breaker, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::EventKind;
+    use crate::render::fields::samples;
+
+    /// An event about a certificate of that name.
+    fn event(kind: EventKind, name: &str) -> Event {
+        let mut event = samples().into_iter().find(|event| event.kind == kind).unwrap();
+        let certificate = std::rc::Rc::make_mut(&mut event.certificate);
+        certificate.id = CertId::of_der(name.as_bytes());
+        name.clone_into(&mut certificate.name);
+        event
+    }
+
+    fn soon(name: &str) -> Event {
+        event(EventKind::CertificateExpiringSoon, name)
+    }
+
+    fn expired(name: &str) -> Event {
+        event(EventKind::CertificateExpired, name)
+    }
+
+    #[test]
+    fn the_least_severe_makes_room_the_oldest_of_these_and_nobody_for_something_milder() {
+        let mut lane = Lane::new(Terms::default());
+        let now = UnixTime::from_secs(1_000);
+        // One that has failed stands behind those that came after it, and is older all the same.
+        let entries = [(expired("d"), 4), (soon("c"), 3), (soon("b"), 2), (expired("a"), 1)];
+        for (number, (event, seconds)) in (1..).zip(entries) {
+            lane.push(Entry::new(event, now.after(Duration::from_secs(seconds))), now, number);
+        }
+        let names = |yielded: Option<Entry>| yielded.map(|entry| entry.event.certificate.name.clone());
+        let mut yielded = Vec::new();
+        for newcomer in [expired("x"), soon("y"), soon("z"), expired("x"), expired("y"), expired("z")] {
+            yielded.push(names(lane.yield_to(&newcomer)));
+        }
+        let expected = [Some("b"), Some("c"), None, Some("a"), Some("d"), None];
+        assert_eq!(yielded, expected.map(|name| name.map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_a_pause_gets_one_at_a_time_and_more_with_every_good_answer() {
+        let mut lane = Lane::new(Terms { max_in_flight: 3, ..Terms::default() });
+        let now = UnixTime::from_secs(1_000);
+        for (number, name) in (1..).zip(["a", "b", "c", "d", "e", "f"]) {
+            lane.push(Entry::new(soon(name), now), now, number);
+        }
+        let mut calls = 0;
+        let mut take = |lane: &mut Lane| {
+            let mut taken = 0;
+            while lane.next() <= now {
+                calls += 1;
+                assert!(lane.take(CallId(calls), now, &|_| true, &|_, _| true));
+                taken += 1;
+            }
+            taken
+        };
+        assert_eq!(take(&mut lane), 3);
+        for call in 1..=3 {
+            lane.answered(CallId(call));
+        }
+        lane.throttle(now, Duration::ZERO);
+        assert_eq!(take(&mut lane), 1);
+        lane.answered(CallId(4));
+        lane.relax();
+        assert_eq!(take(&mut lane), 2);
     }
 }
