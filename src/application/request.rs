@@ -63,13 +63,19 @@ pub(super) fn deliver(
     Ok(Call { id: call, cluster: webhook.cluster.clone(), headers, body, timeout: webhook.timeout })
 }
 
-/// The request that asks a receiver whether it wants events (`CloudEvents`, HTTP 1.1 Web Hooks, 4.1).
-pub(super) fn ask(webhook: &Webhook, call: CallId) -> Call {
-    let mut headers = target(webhook, "OPTIONS");
-    headers.push(("user-agent".to_owned(), USER_AGENT.to_owned()));
-    headers.push((ORIGIN_HEADER.to_owned(), ORIGIN.to_owned()));
-    headers.extend(webhook.authorization.as_ref().map(authorization));
-    Call { id: call, cluster: webhook.cluster.clone(), headers, body: None, timeout: webhook.timeout }
+/// The request that asks a receiver whether it wants events (`CloudEvents`, HTTP 1.1 Web Hooks, 4.1). It has the headers
+/// that a request about `event` would have: what lets it in may be among them.
+pub(super) fn ask(webhook: &Webhook, event: &Event, call: CallId) -> Result<Call, TemplateError> {
+    let mut headers = Vec::new();
+    for (name, value) in webhook.headers.iter().filter(|(name, _)| name != CONTENT_TYPE) {
+        headers.push((name.clone(), value.render(event)?));
+    }
+    let mut ours =
+        vec![("user-agent".to_owned(), USER_AGENT.to_owned()), (ORIGIN_HEADER.to_owned(), ORIGIN.to_owned())];
+    ours.extend(webhook.authorization.as_ref().map(authorization));
+    ours.retain(|(name, _)| !headers.iter().any(|(known, _)| known == name));
+    let headers = [target(webhook, "OPTIONS"), headers, ours].concat();
+    Ok(Call { id: call, cluster: webhook.cluster.clone(), headers, body: None, timeout: webhook.timeout })
 }
 
 /// Whether an answer to [`ask`] allows events from here.

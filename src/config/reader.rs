@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::findings::{Findings, Problem};
 use crate::domain::text::harmless;
+use crate::render::nearest;
 
 /// One value and where it stands.
 #[derive(Clone)]
@@ -180,10 +181,7 @@ fn join(path: &str, key: &str) -> String {
 }
 
 fn suggestion(key: &str, known: &[&str]) -> String {
-    const NEAR: f64 = 0.6;
-    let similarity = |known: &&str| strsim::normalized_damerau_levenshtein(key, known);
-    let nearest = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    match nearest.filter(|nearest| similarity(nearest) >= NEAR) {
+    match nearest(key, known) {
         Some(nearest) => format!("did you mean {nearest:?}?"),
         None => format!("the keys here are {}", known.join(", ")),
     }

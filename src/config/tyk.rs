@@ -12,9 +12,9 @@ use super::webhook::{
 };
 use crate::domain::EventKind;
 use crate::domain::text::harmless;
+use crate::render::HeaderTemplate;
 use crate::render::format::{Format, Preset};
 use crate::render::go;
-use crate::render::{HeaderTemplate, TemplateError};
 
 /// The template that Tyk ships, and the name by which its documents call it.
 const BUILT_IN: &str = "templates/default_webhook.json";
@@ -41,7 +41,7 @@ fn read_templates<'a>(root: &Object<'a>) -> Vec<(&'a str, Option<String>)> {
     let Some(templates) = root.get("templates").and_then(|node| node.any_object()) else { return Vec::new() };
     let read = |node: &Node<'a>| {
         let source = node.text()?;
-        match translated(source).and_then(|jinja| Format::template(&jinja, true).map(|_| jinja)) {
+        match go::jinja(source).and_then(|jinja| Format::template(&jinja, true).map(|_| jinja)) {
             Ok(jinja) => Some(jinja),
             Err(error) => {
                 node.refuse(format!("webhook template error: {error}"));
@@ -50,11 +50,6 @@ fn read_templates<'a>(root: &Object<'a>) -> Vec<(&'a str, Option<String>)> {
         }
     };
     templates.entries().map(|(path, node)| (path, read(&node))).collect()
-}
-
-/// A template in Jinja, whether it is one or was written for Tyk.
-fn translated(source: &str) -> Result<String, TemplateError> {
-    if go::is_go_template(source) { go::to_jinja(source) } else { Ok(source.to_owned()) }
 }
 
 fn read_clusters<'a>(root: &Object<'a>) -> Vec<(&'a str, &'a str)> {

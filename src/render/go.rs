@@ -25,6 +25,11 @@ const NAMES: [(&str, &str); 11] = [
 /// What turns a time into text in Tyk. Here a time is that text already.
 const OF_TIMES: [&str; 2] = ["as_rfc3339", "as_rfc3339_from_string"];
 
+/// A template in Jinja, whether it is one or was written for Tyk.
+pub fn jinja(source: &str) -> Result<String, TemplateError> {
+    if is_go_template(source) { to_jinja(source) } else { Ok(source.to_owned()) }
+}
+
 /// Whether this is a Go template: its actions name fields with a leading dot, which Jinja never does.
 pub fn is_go_template(source: &str) -> bool {
     let is_field =

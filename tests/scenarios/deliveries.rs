@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cert_expiry_monitor::application::effect::{Answer, Response};
+use cert_expiry_monitor::domain::Role;
 use serde_json::{Value, json};
 
 use crate::world::{DAY, HOUR, MINUTE, Received, World, log_lines, pem, webhook};
@@ -276,6 +277,36 @@ fn what_nobody_takes_goes_to_the_webhook_that_is_there_for_it_once() {
     assert_eq!(to("rescue", &world.received()).len(), 0, "a successor knows that");
     world.run_until(start + 30 * HOUR);
     assert_eq!(to("rescue", &world.received()).len(), 1, "the next day's event");
+}
+
+#[test]
+fn what_was_on_its_way_when_the_receiver_went_does_not_wait_for_it() {
+    let start = -DAY;
+    let mut document = document(20 * HOUR);
+    document["certificates"] = json!([{ "role": "ca", "pem": many().concat() }]);
+    let mut world = World::starting(start, document);
+    world.set_answer_once("dead", Answer::status(410));
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
+    world.run_until(start + MINUTE);
+    assert!(to("dead", &world.received()).len() > 1, "others were under way");
+    assert_eq!(world.metric("outbox_entries;.;webhook=.=dead"), 0);
+}
+
+#[test]
+fn what_comes_after_a_receiver_has_gone_is_passed_on_as_well() {
+    let start = -3 * DAY;
+    let mut document = document_with(HOUR, &json!({ "on_failure": "rescue" }));
+    let mut rescue = webhook("rescue");
+    rescue["events"] = json!([]);
+    document["webhooks"].as_array_mut().unwrap().push(rescue);
+    let mut world = World::starting(start, document);
+    world.answers.insert("dead".into(), Some(Answer::status(410)));
+    world.run_until(start + MINUTE);
+    world.received();
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(start + 5 * HOUR);
+    let received = world.received();
+    assert_eq!((to("dead", &received).len(), to("rescue", &received).len()), (0, 1));
 }
 
 #[test]

@@ -64,7 +64,8 @@ fn a_test_that_fails_is_tried_again_like_everything_else() {
 #[test]
 fn a_receiver_is_asked_before_the_first_delivery_and_not_again_by_a_successor() {
     let start = -DAY;
-    let mut world = World::starting(start, document(&json!({ "handshake": true })));
+    let keys = json!({ "handshake": true, "headers": { "x-api-key": "letmein", "x-id": "{{ id }}" } });
+    let mut world = World::starting(start, document(&keys));
     world.set_answer_once("hooks", consent("cert-expiry-monitor", None));
     world.run_until(start + MINUTE);
     let calls = world.calls();
@@ -72,6 +73,7 @@ fn a_receiver_is_asked_before_the_first_delivery_and_not_again_by_a_successor() 
         |calls: &[_]| -> Vec<String> { calls.iter().map(|call| header(call, ":method").unwrap().to_owned()).collect() };
     assert_eq!(methods_of(&calls), ["OPTIONS", "POST", "POST", "POST"]);
     assert!(calls.iter().all(|call| header(call, "webhook-request-origin") == Some("cert-expiry-monitor")));
+    assert!(calls.iter().all(|call| header(call, "x-api-key") == Some("letmein")));
     assert!(calls[0].body.is_none());
     world.restart();
     world.run_until(start + 25 * HOUR);

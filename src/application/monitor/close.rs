@@ -46,6 +46,10 @@ impl Monitor {
     /// Looks for alerts about certificates that are not watched any more: the document is another one, or they went while
     /// nobody was the monitor.
     pub(super) fn sweep(&mut self, turn: &mut Turn) {
+        // Where not everything finds room, what is not watched may well be in use.
+        if self.inventory.len() >= self.config.expiry.max_certificates {
+            self.swept = SHARDS;
+        }
         while turn.has_work_left() && self.swept < SHARDS {
             let ids: Vec<_> = self.ledger.shard(self.swept).map(|(id, _)| *id).collect();
             turn.spend(pruning(ids.len()).saturating_add(1));

@@ -36,8 +36,9 @@ impl Monitor {
         let missing: Vec<_> = meant()
             .filter(|(index, handler)| handler.misses(event) || (handler.wants(event) && self.is_gone(*index)))
             .collect();
-        for (_, handler) in missing {
+        for (index, handler) in missing {
             self.owe(&id, &event.usage, handler.name.clone());
+            self.pass_on(&Entry::new(event.clone(), noticed_at), index, turn);
         }
         let total = wanting.len();
         for (number, (index, handler)) in (1..).zip(wanting) {
@@ -119,7 +120,7 @@ impl Monitor {
         turn.count(Metric::dropped_total(Dropped::DeliveryFailed), 1);
         self.announce_failure(entry, handler, outcome, turn);
         self.pass_on(entry, handler, turn);
-        if !self.give_back(entry, handler) {
+        if !self.give_back(entry, handler) || outcome == Outcome::Gone {
             return UnixTime::NEVER;
         }
         let next_round = self.rounds.next();
@@ -134,15 +135,16 @@ impl Monitor {
 
     /// Gives the cooldown back to a webhook that an event could not be delivered to; whether the event is owed to it now.
     fn give_back(&mut self, entry: &Entry, handler: usize) -> bool {
-        if entry.is_passed_on {
-            return false;
-        }
         let event = &entry.event;
         let name = self.name_of(handler);
         let record = self.record(&event.certificate.id);
         let key = (event.usage.clone(), event.kind, name.clone());
         if record.told.get(&key) == Some(&entry.noticed_at) {
             record.told.remove(&key);
+        }
+        // It is owed to the webhook that it comes from, which passes it on again.
+        if entry.is_passed_on {
+            return false;
         }
         // None if there was a newer event in the meantime, which is on its way, or if the alert was closed.
         let notice = record.notices.get_mut(&event.usage).filter(|notice| notice.at == entry.noticed_at);

@@ -64,7 +64,14 @@ impl Monitor {
             let call = self.outbox.name_call();
             *asked = Some(call);
             turn.spend(SENDING_MORE);
-            turn.effect(Effect::Call(request::ask(webhook, call)));
+            let about = Event::test(&handler.name, config.hash.number(), turn.now);
+            match request::ask(webhook, &about, call) {
+                Ok(call) => turn.effect(Effect::Call(call)),
+                Err(problem) => {
+                    self.log_template_error(index, &problem, turn);
+                    self.conclude_handshake(index, &Answer::NoResponse, turn);
+                }
+            }
         }
     }
 

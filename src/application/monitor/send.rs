@@ -117,7 +117,7 @@ impl Monitor {
         self.give_up(&entry, draft.handler, Outcome::TemplateError, turn);
     }
 
-    fn log_template_error(&mut self, handler: usize, problem: &TemplateError, turn: &Turn) {
+    pub(super) fn log_template_error(&mut self, handler: usize, problem: &TemplateError, turn: &Turn) {
         if self.flood.admits(About::Delivery, turn.now) {
             error!("webhook template error webhook={} {problem}", self.name_of(handler));
         }

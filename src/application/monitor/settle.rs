@@ -66,9 +66,11 @@ impl Monitor {
                 continue;
             }
             let tries = entry.tries;
+            // Chance is drawn once for all of them: what goes together stays together.
             let next = self.go_on_after(outcome, entry, handler, is_shared, wish, turn);
             self.log_failure(handler, outcome, response, tries, next, turn);
         }
+        self.chance.draw();
         if outcome == Outcome::Gone {
             self.dismiss(handler, turn);
         }
@@ -94,7 +96,8 @@ impl Monitor {
         let schedule =
             config.handlers.get(handler).and_then(Handler::webhook).map(|webhook| &webhook.delivery.schedule);
         let pause = if !is_final {
-            schedule.and_then(|schedule| schedule.pause(entry.tries, &mut self.chance))
+            let mut chance = self.chance;
+            schedule.and_then(|schedule| schedule.pause(entry.tries, &mut chance))
         } else if is_shared && !self.is_gone(handler) && outcome != Outcome::Gone {
             // One of several may be to blame for all of them: each goes alone.
             entry.alone = true;

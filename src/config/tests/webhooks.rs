@@ -8,6 +8,7 @@ use crate::config::Handler;
 use crate::domain::ledger::Notice;
 use crate::domain::{CertId, Certificate, Event, EventKind, Role, Severity, UnixTime, Usage};
 use crate::render::fields::samples;
+use crate::render::format::Context;
 
 fn handler(keys: &str) -> Handler {
     load(&webhook_with(keys)).handlers.remove(0)
@@ -133,6 +134,10 @@ fn what_contradicts_itself_is_refused() {
         (r#", "on_failure": "nobody""#, "webhooks: on_failure of \"ops\" names \"nobody\", which is no webhook"),
         (r#", "on_failure": "ops""#, "webhooks: on_failure of \"ops\" leads back to where it began"),
         (r#", "format": "slack", "batch": {}"#, "webhooks[0].batch: cannot be had here"),
+        (
+            r#", "format": "cloudevents", "content_mode": "binary", "batch": {}"#,
+            "webhooks[0].batch: cannot be had with content_mode",
+        ),
         (r#", "method": "GET", "batch": {}"#, "webhooks[0].batch: needs a body"),
         (
             r#", "method": "GET", "signing": {"scheme": "sha256", "secrets": ["${S}"]}"#,
@@ -212,4 +217,24 @@ fn a_secret_is_never_shown_and_one_that_is_no_secret_switches_its_webhook_off() 
     );
     let literal = load(&webhook_with(r#", "signing": {"scheme": "sha256", "secrets": ["s3cret"]}"#));
     assert!(literal.warnings.iter().any(|line| line.contains("stands in the document") && !line.contains("s3cret")));
+}
+
+#[test]
+fn a_template_may_be_one_that_was_written_for_tyk() {
+    let handler = handler(r#", "template": "{\"type\": \"{{.Type}}\", \"name\": \"{{.Meta.CertName}}\"}""#);
+    let event = event(EventKind::CertificateExpired, None);
+    let body = handler.webhook().unwrap().format.item(&event, Context::of(&event)).unwrap();
+    assert_eq!(body, r#"{"type": "CertificateExpired", "name": "Orders.example.com"}"#);
+}
+
+#[test]
+fn a_secret_in_the_document_is_warned_of_wherever_it_stands() {
+    for keys in [
+        r#", "authorization": {"bearer": "s3cret"}"#,
+        r#", "format": "pagerduty", "format_options": {"routing_key": "s3cret"}"#,
+    ] {
+        let warnings = load(&webhook_with(keys)).warnings;
+        assert!(warnings.iter().any(|line| line.contains("stands in the document")), "{keys}: {warnings:?}");
+        assert!(!warnings.concat().contains("s3cret"), "{warnings:?}");
+    }
 }

@@ -3,6 +3,7 @@
 use super::super::reader::{Node, Object};
 use super::request::is_token;
 use crate::render::format::{Format, OptionKind, OptionValue, Preset};
+use crate::render::go;
 use crate::render::secret::Secret;
 use crate::render::signature::{Scheme, Signing, Unit};
 
@@ -15,6 +16,8 @@ pub(super) struct Body {
     /// The preset that it is, unless it is a template of the user's.
     pub(super) preset: Option<Preset>,
     pub(super) signing: Option<Signing>,
+    /// Whether the attributes of `CloudEvents` are headers.
+    pub(super) is_binary: bool,
 }
 
 /// Reads the body; `is_json` says whether the content type that the user has set, if any, is one of JSON.
@@ -33,7 +36,9 @@ pub(super) fn read(entry: &Object<'_>, is_json: bool) -> Body {
         }
         (None, _) => (preset.and_then(|preset| read_preset(entry, preset)), preset),
     };
-    Body { format, preset, signing: entry.get("signing").and_then(|node| read_signing(&node, preset)) }
+    let signing = entry.get("signing").and_then(|node| read_signing(&node, preset));
+    let is_binary = entry.get("content_mode").is_some_and(|node| node.as_text() == Some("binary"));
+    Body { format, preset, signing, is_binary }
 }
 
 fn refuse_beside_template(entry: &Object<'_>) {
@@ -45,7 +50,7 @@ fn refuse_beside_template(entry: &Object<'_>) {
 }
 
 fn read_template(node: &Node<'_>, is_json: bool) -> Option<Format> {
-    match Format::template(node.text()?, is_json) {
+    match go::jinja(node.text()?).and_then(|source| Format::template(&source, is_json)) {
         Ok(format) => Some(format),
         Err(error) => {
             node.refuse(format!("webhook template error: {error}"));
@@ -78,7 +83,7 @@ fn read_options(entry: &Object<'_>, preset: Preset) -> Vec<(String, OptionValue)
     let mut read = Vec::new();
     for option in known {
         let node = options.as_ref().and_then(|options| options.get(option.key));
-        let value = node.as_ref().and_then(|node| read_option(node, option.kind));
+        let value = node.as_ref().and_then(|node| read_option(node, option.key, option.kind));
         read.extend(value.map(|value| (option.key.to_owned(), value)));
         if option.required && node.is_none() {
             entry.missing(&format!("format_options.{}", option.key));
@@ -87,8 +92,9 @@ fn read_options(entry: &Object<'_>, preset: Preset) -> Vec<(String, OptionValue)
     read
 }
 
-fn read_option(node: &Node<'_>, kind: OptionKind) -> Option<OptionValue> {
+fn read_option(node: &Node<'_>, key: &str, kind: OptionKind) -> Option<OptionValue> {
     match kind {
+        OptionKind::Text if key == "routing_key" => read_hidden(node).map(OptionValue::Text),
         OptionKind::Text => read_secret(node).map(OptionValue::Text),
         OptionKind::Flag => node.boolean().map(OptionValue::Flag),
         OptionKind::Texts => {
@@ -119,6 +125,15 @@ pub(super) fn read_secret(node: &Node<'_>) -> Option<Secret> {
             None
         }
     }
+}
+
+/// The same for one that would let others in: better not in the document at all.
+pub(super) fn read_hidden(node: &Node<'_>) -> Option<Secret> {
+    let secret = read_secret(node)?;
+    if secret.is_literal() {
+        node.warn("a secret stands in the document, where Envoy's config_dump shows it; write ${NAME} instead");
+    }
+    Some(secret)
 }
 
 fn read_signing(node: &Node<'_>, preset: Option<Preset>) -> Option<Signing> {
@@ -178,9 +193,5 @@ fn read_secrets(node: &Node<'_>) -> Vec<Secret> {
     if !(1..=4).contains(&items.len()) {
         node.refuse(format!("holds {} secrets; expected 1 to 4", items.len()));
     }
-    let secrets: Vec<_> = items.iter().filter_map(read_secret).collect();
-    if secrets.iter().any(Secret::is_literal) {
-        node.warn("a secret stands in the document, where Envoy's config_dump shows it; write ${NAME} instead");
-    }
-    secrets
+    items.iter().filter_map(read_hidden).collect()
 }

@@ -240,6 +240,9 @@ fn refuse_contradictions(entry: &Object<'_>, method: Method, body: &body::Body, 
                          alertmanager and infisical",
         );
     }
+    if delivery.batch.is_some() && body.is_binary {
+        refuse("batch", "cannot be had with content_mode \"binary\": it sends one event at a time");
+    }
     if !method.has_body() {
         for key in ["template", "signing", "batch"] {
             refuse(key, "needs a body, and this method has none");

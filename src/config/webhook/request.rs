@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::findings::{Findings, Problem};
 use super::super::reader::{Node, Object};
 use super::super::url::Url;
-use super::body::read_secret;
+use super::body::read_hidden;
 use crate::render::HeaderTemplate;
 use crate::render::secret::Secret;
 
@@ -83,8 +83,8 @@ pub(super) fn read_authorization(entry: &Object<'_>, headers: &[(String, HeaderT
         node.refuse("is there beside a header of that name");
     }
     match (authorization.get("bearer"), authorization.get("basic")) {
-        (Some(bearer), None) => read_secret(&bearer).map(Authorization::Bearer),
-        (None, Some(basic)) => read_secret(&basic).map(Authorization::Basic),
+        (Some(bearer), None) => read_hidden(&bearer).map(Authorization::Bearer),
+        (None, Some(basic)) => read_hidden(&basic).map(Authorization::Basic),
         _ => {
             node.refuse("holds both or neither; expected { \"bearer\": \"${TOKEN}\" } or { \"basic\": \"${USER_AND_PASSWORD}\" }");
             None
