@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.story import Story
 from lab.alertmanager import Alertmanager, notifying
 from lab.receiver import Receiver
 from lab.scene import Scene
@@ -25,6 +26,14 @@ def pytest_configure() -> None:
 def scene(tmp_path: Path) -> Iterator[Scene]:
     with Scene(tmp_path) as scene:
         yield scene
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """What every webhook was told of the same certificates. It is over: what arrived is still there."""
+    with Story(tmp_path_factory.mktemp("story")) as story:
+        story.play()
+    return story
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from lab.scene import TRAP, Scene
 from lab.traffic import Traffic
 from lab.upstream import HELD
 
-EVENTS = 50
+EVENTS = 200
 REQUESTS = 2_000
 IN_FLIGHT = 40
 # A VM that traps within about a second of its start is not started again before that second is over.

@@ -5,7 +5,8 @@ import ipaddress
 import ssl
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,7 +60,7 @@ class Authority(Identity):
     """A certificate authority: an identity that issues others."""
 
     @classmethod
-    def named(cls, common_name: str, ends: datetime | timedelta = THREE_DAYS) -> "Authority":
+    def named(cls, common_name: str | x509.Name, ends: datetime | timedelta = THREE_DAYS) -> "Authority":
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _subject(common_name)
         builder = _builder(subject, subject, key, ends).add_extension(x509.BasicConstraints(True, None), True)
@@ -67,14 +68,17 @@ class Authority(Identity):
 
     def issue(
         self,
-        common_name: str | None,
+        common_name: str | x509.Name | None,
         ends: datetime | timedelta = THREE_DAYS,
-        sans: Sequence[str] = (),
+        sans: Sequence[str | x509.GeneralName] = (),
         key: ec.EllipticCurvePrivateKey | None = None,
+        serial: int | None = None,
     ) -> Identity:
         """Issue a certificate; names that no authority should ever sign are welcome."""
         key = key or ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_subject(common_name), self.certificate.subject, key, ends)
+        with _any_length():
+            issuer = self.certificate.subject
+        builder = _builder(_subject(common_name), issuer, key, ends, serial)
         if sans:
             builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(san) for san in sans]), False)
         return Identity(builder.sign(self.key, hashes.SHA256()), key)
@@ -84,16 +88,29 @@ class Authority(Identity):
         return "".join(self.issue(f"bundle-{number}").pem for number in range(count))
 
 
-def _subject(common_name: str | None) -> x509.Name:
+def _subject(common_name: str | x509.Name | None) -> x509.Name:
     if common_name is None:
         return x509.Name([])
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Attribute's length")  # it is meant to be too long
+    if isinstance(common_name, x509.Name):
+        return common_name
+    with _any_length():
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=False)])
 
 
+@contextmanager
+def _any_length() -> Iterator[None]:
+    """A name that is too long is meant to be."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Attribute's length")
+        yield
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, ends: datetime | timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    ends: datetime | timedelta,
+    serial: int | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC).replace(microsecond=0)
     last = now + ends if isinstance(ends, timedelta) else ends
@@ -102,13 +119,15 @@ def _builder(
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(min(now, last) - timedelta(days=1))
         .not_valid_after(last)
     )
 
 
-def _general_name(san: str) -> x509.GeneralName:
+def _general_name(san: str | x509.GeneralName) -> x509.GeneralName:
+    if isinstance(san, x509.GeneralName):
+        return san
     try:
         return x509.IPAddress(ipaddress.ip_address(san))
     except ValueError:

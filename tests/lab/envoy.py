@@ -15,7 +15,7 @@ from lab import wait
 START_SECONDS = 30
 STOP_SECONDS = 10
 TAIL_LINES = 80
-COMMON_ARGUMENTS = ["--disable-hot-restart", "--log-level", "warning", "--component-log-level", "wasm:debug"]
+COMMON_ARGUMENTS = ["--disable-hot-restart", "--log-level", "warning"]
 
 
 class Envoy:
@@ -28,6 +28,7 @@ class Envoy:
         concurrency: int = 1,
         environment: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        wasm_level: str = "debug",
     ) -> None:
         self.directory = configuration.parent
         self.log_file = self.directory / "envoy.log"
@@ -36,7 +37,7 @@ class Envoy:
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    *(str(binary), "-c", configuration.name, *COMMON_ARGUMENTS),
+                    *(str(binary), "-c", configuration.name, *COMMON_ARGUMENTS, *_wasm_at(wasm_level)),
                     *("--concurrency", str(concurrency), "--admin-address-path", self.admin_file.name, *arguments),
                 ],
                 cwd=self.directory,
@@ -124,10 +125,14 @@ class Envoy:
 def validate(binary: Path, configuration: Path) -> tuple[int, str]:
     """What `envoy --mode validate` exits with, and what it says."""
     result = subprocess.run(
-        [str(binary), "-c", configuration.name, "--mode", "validate", *COMMON_ARGUMENTS],
+        [str(binary), "-c", configuration.name, "--mode", "validate", *COMMON_ARGUMENTS, *_wasm_at("debug")],
         cwd=configuration.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=START_SECONDS,
     )
     return result.returncode, result.stdout.decode(errors="replace")
+
+
+def _wasm_at(level: str) -> list[str]:
+    return ["--component-log-level", f"wasm:{level}"]

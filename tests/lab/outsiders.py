@@ -69,10 +69,12 @@ def cloud_event(request: Request) -> Event:
     return event
 
 
-def cloud_events(request: Request) -> list[Event]:
-    """What it understood of a request in any of the three modes. It writes times anew, with milliseconds."""
-    events = _ask("cloud_events", **_message(request))
-    for event, sent in zip(events, _sent_events(request), strict=True):
+def cloud_events(*requests: Request) -> list[Event]:
+    """What it understood of requests in any of the three modes. It writes times anew, with milliseconds."""
+    understood = _ask_each("cloud_events", [_message(request) for request in requests])
+    events = [event for of_one in understood for event in of_one]
+    sent_events = [sent for request in requests for sent in _sent_events(request)]
+    for event, sent in zip(events, sent_events, strict=True):
         # It makes up an id, a time and a version where there are none, and a time for one that it cannot read.
         for name, value in event.items():
             if name not in sent or (name == "time" and not _is_same_time(value, sent[name])):
@@ -80,12 +82,12 @@ def cloud_events(request: Request) -> list[Event]:
     return events
 
 
-def adaptive_card(card: Mapping[str, Any]) -> None:
+def adaptive_card(*cards: Mapping[str, Any]) -> None:
     """Microsoft's library finds nothing wrong with a card; what it does not know it ignores, as readers do."""
     # It takes a card without a version for one of the latest; Teams does not.
-    if "version" not in card:
+    if any("version" not in card for card in cards):
         raise RefusedError("adaptivecards would take it, but the card has no version")
-    _ask("adaptive_card", card=card)
+    _ask_each("adaptive_card", [{"card": card} for card in cards])
 
 
 def slack_blocks(blocks: Sequence[Mapping[str, Any]]) -> None:
@@ -177,6 +179,12 @@ def _message(request: Request) -> dict[str, Any]:
 
 def _ask(check: str, **what: Any) -> Any:
     """What a check of ours in Node understood."""
+    [understood] = _ask_each(check, [what])
+    return understood
+
+
+def _ask_each(check: str, each: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The same for several things at once: most of the time Node loads its libraries."""
     if not (INSTALLED / ".ready").exists():
         raise MissingError(
             f"the npm packages are not in {INSTALLED.relative_to(REPOSITORY)}: make test-e2e installs them"
@@ -185,14 +193,14 @@ def _ask(check: str, **what: Any) -> Any:
         # Not as a file: a script's packages are looked up beside it, those of a text where Node runs.
         ["node", "--input-type=module", "--eval", CHECKS.read_text()],
         cwd=INSTALLED,
-        input=json.dumps({"check": check, **what}),
+        input=json.dumps({"check": check, "each": each}),
         capture_output=True,
         text=True,
         timeout=NODE_SECONDS,
     )
     if result.returncode:
         raise RuntimeError(f"{CHECKS.name} failed:\n{result.stderr}")
-    answer = json.loads(result.stdout)
-    if not answer["ok"]:
-        raise RefusedError(answer["error"])
-    return answer.get("understood")
+    answers = json.loads(result.stdout)
+    if refusals := [answer["error"] for answer in answers if not answer["ok"]]:
+        raise RefusedError("; ".join(refusals))
+    return [answer.get("understood") for answer in answers]

@@ -18,7 +18,7 @@ from lab.upstream import Upstream
 
 PLUGIN = REPOSITORY / "dist" / "cert_expiry_monitor.wasm"
 # The build that traps when it is told to. Never shipped.
-TRAP = REPOSITORY / "target" / "trap" / "cert_expiry_monitor.wasm"
+TRAP = Path(os.environ.get("TRAP_PLUGIN", REPOSITORY / "target" / "trap" / "cert_expiry_monitor.wasm"))
 # A custom section of WebAssembly, called x: changes the file and nothing else.
 EMPTY_SECTION = b"\x00\x02\x01x"
 
@@ -60,6 +60,7 @@ class Scene:
         self.plugin["observe"] = {"flush_seconds": 1}
         self.plugin_file = Path(os.environ.get("PLUGIN", PLUGIN))
         self.arguments: list[str] = []
+        self.wasm_level = "debug"
         self.envoy: Envoy | None = None
         self.upstream: Upstream | None = None
         self._running = ExitStack()
@@ -100,7 +101,7 @@ class Scene:
         self.upstream = self._running.enter_context(Upstream(self.cast.upstream, self.cast.authority))
         self.configuration.place("orders", self.upstream.port)
         binary = release.envoy_binary(version)
-        self.envoy = Envoy(binary, self._write(), concurrency, environment, self.arguments)
+        self.envoy = Envoy(binary, self._write(), concurrency, environment, self.arguments, self.wasm_level)
         self._running.callback(self.envoy.stop)
         return self.envoy
 

@@ -94,6 +94,11 @@ impl Monitor {
             let name = self.name_of(handler);
             warn!("Too many events wait for a webhook: the least severe wait until there is room webhook={name}");
         }
+        if entry.is_passed_on {
+            // It was not told: the webhook that it comes from may pass it on again.
+            let key = (entry.event.usage.clone(), entry.event.kind, self.name_of(handler));
+            self.record(&id).told.remove(&key);
+        }
         self.give_back(entry, handler);
     }
 
@@ -135,16 +140,16 @@ impl Monitor {
 
     /// Gives the cooldown back to a webhook that an event could not be delivered to; whether the event is owed to it now.
     fn give_back(&mut self, entry: &Entry, handler: usize) -> bool {
+        // It is owed to the webhook that it comes from.
+        if entry.is_passed_on {
+            return false;
+        }
         let event = &entry.event;
         let name = self.name_of(handler);
         let record = self.record(&event.certificate.id);
         let key = (event.usage.clone(), event.kind, name.clone());
         if record.told.get(&key) == Some(&entry.noticed_at) {
             record.told.remove(&key);
-        }
-        // It is owed to the webhook that it comes from, which passes it on again.
-        if entry.is_passed_on {
-            return false;
         }
         // None if there was a newer event in the meantime, which is on its way, or if the alert was closed.
         let notice = record.notices.get_mut(&event.usage).filter(|notice| notice.at == entry.noticed_at);
