@@ -1,9 +1,8 @@
 //! Header values: text, event fields and secrets.
 
-use std::fmt;
-
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
+use super::secret::{Secret, split_variable};
 use super::template::{Template, TemplateError};
 use crate::domain::Event;
 
@@ -14,20 +13,11 @@ const LONGEST: usize = 1_024;
 #[derive(Debug)]
 pub struct HeaderTemplate(Vec<Part>);
 
+#[derive(Debug)]
 enum Part {
-    Text(String),
+    /// Text, or a variable.
+    Plain(Secret),
     Template(Box<Template>),
-    /// The name of an environment variable, and its value once resolved.
-    Variable(String, Option<String>),
-}
-
-impl fmt::Debug for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(_) | Self::Template(_) => f.write_str("Text"),
-            Self::Variable(name, _) => write!(f, "${{{name}}}"),
-        }
-    }
 }
 
 impl Part {
@@ -36,7 +26,7 @@ impl Part {
         if source.contains('{') {
             return Ok(Self::Template(Box::new(Template::compile(source)?)));
         }
-        Ok(Self::Text(source.to_owned()))
+        Secret::compile(source).map(Self::Plain)
     }
 }
 
@@ -48,7 +38,7 @@ impl HeaderTemplate {
         let mut rest = source;
         while let Some((text, name, after)) = split_variable(rest)? {
             parts.push(Part::of(text)?);
-            parts.push(Part::Variable(name.to_owned(), None));
+            parts.push(Part::Plain(Secret::variable(name)));
             rest = after;
         }
         parts.push(Part::of(rest)?);
@@ -57,16 +47,11 @@ impl HeaderTemplate {
 
     /// Looks the variables up; returns the names of those that are missing.
     pub fn resolve(&mut self, environment: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-        let mut missing = Vec::new();
-        for part in &mut self.0 {
-            if let Part::Variable(name, value) = part {
-                *value = environment(name);
-                if value.is_none() {
-                    missing.push(name.clone());
-                }
-            }
-        }
-        missing
+        let plain = self.0.iter_mut().filter_map(|part| match part {
+            Part::Plain(secret) => Some(secret),
+            Part::Template(_) => None,
+        });
+        plain.flat_map(|secret| secret.resolve(environment)).collect()
     }
 
     /// The value to send about `event`: visible ASCII and spaces, everything else percent-encoded, at most 1 KB. Envoy
@@ -75,24 +60,12 @@ impl HeaderTemplate {
         let mut value = String::new();
         for part in &self.0 {
             match part {
-                Part::Text(text) => value.push_str(text),
+                Part::Plain(secret) => value.push_str(&secret.value()),
                 Part::Template(template) => value.push_str(&template.text(event)?),
-                Part::Variable(_, secret) => value.push_str(secret.as_deref().unwrap_or_default()),
             }
         }
         Ok(clean(&value))
     }
-}
-
-/// The text before the first `${NAME}`, the name, and what follows.
-pub(super) fn split_variable(text: &str) -> Result<Option<(&str, &str, &str)>, TemplateError> {
-    let Some((before, rest)) = text.split_once("${") else { return Ok(None) };
-    let name = rest
-        .split_once('}')
-        .filter(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
-    let message = || "after ${ the name of an environment variable and } are expected".to_owned();
-    let (name, after) = name.ok_or_else(|| TemplateError::at(text, before.len(), message()))?;
-    Ok(Some((before, name, after)))
 }
 
 fn clean(value: &str) -> String {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::header::split_variable;
 use super::template::TemplateError;
 
 /// A text that may name variables of the environment. Never shown, resolved or not.
@@ -34,6 +33,11 @@ impl Secret {
         Ok(Self(parts))
     }
 
+    /// The value of this variable alone.
+    pub(super) fn variable(name: &str) -> Self {
+        Self(vec![Part::Variable(name.to_owned(), None)])
+    }
+
     /// Whether all of it stands in the document.
     pub fn is_literal(&self) -> bool {
         self.0.iter().all(|part| matches!(part, Part::Text(_)))
@@ -63,6 +67,17 @@ impl Secret {
             value
         })
     }
+}
+
+/// The text before the first `${NAME}`, the name, and what follows.
+pub(super) fn split_variable(text: &str) -> Result<Option<(&str, &str, &str)>, TemplateError> {
+    let Some((before, rest)) = text.split_once("${") else { return Ok(None) };
+    let name = rest
+        .split_once('}')
+        .filter(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+    let message = || "after ${ the name of an environment variable and } are expected".to_owned();
+    let (name, after) = name.ok_or_else(|| TemplateError::at(text, before.len(), message()))?;
+    Ok(Some((before, name, after)))
 }
 
 #[cfg(test)]

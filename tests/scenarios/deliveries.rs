@@ -25,6 +25,15 @@ fn document_with(interval: i64, more: &Value) -> Value {
     document
 }
 
+/// The same with a webhook that gets what the first one does not take.
+fn document_with_rescue() -> Value {
+    let mut document = document_with(HOUR, &json!({ "on_failure": "rescue" }));
+    let mut rescue = webhook("rescue");
+    rescue["events"] = json!([]);
+    document["webhooks"].as_array_mut().unwrap().push(rescue);
+    document
+}
+
 /// Many certificates of one role.
 fn many() -> Vec<String> {
     ["localhost", "client", "upstream", "ca", "quotes", "long", "san-only", "nameless"].map(pem).to_vec()
@@ -260,11 +269,7 @@ fn a_webhook_that_fails_again_and_again_is_left_alone_and_then_asked_with_one_re
 #[test]
 fn what_nobody_takes_goes_to_the_webhook_that_is_there_for_it_once() {
     let start = -3 * DAY;
-    let mut document = document_with(HOUR, &json!({ "on_failure": "rescue" }));
-    let mut rescue = webhook("rescue");
-    rescue["events"] = json!([]);
-    document["webhooks"].as_array_mut().unwrap().push(rescue);
-    let mut world = World::starting(start, document);
+    let mut world = World::starting(start, document_with_rescue());
     world.answers.insert("dead".into(), Some(Answer::status(404)));
     world.run_until(start + 10 * HOUR);
     let received = world.received();
@@ -295,11 +300,7 @@ fn what_was_on_its_way_when_the_receiver_went_does_not_wait_for_it() {
 #[test]
 fn what_comes_after_a_receiver_has_gone_is_passed_on_as_well() {
     let start = -3 * DAY;
-    let mut document = document_with(HOUR, &json!({ "on_failure": "rescue" }));
-    let mut rescue = webhook("rescue");
-    rescue["events"] = json!([]);
-    document["webhooks"].as_array_mut().unwrap().push(rescue);
-    let mut world = World::starting(start, document);
+    let mut world = World::starting(start, document_with_rescue());
     world.answers.insert("dead".into(), Some(Answer::status(410)));
     world.run_until(start + MINUTE);
     world.received();
@@ -312,11 +313,7 @@ fn what_comes_after_a_receiver_has_gone_is_passed_on_as_well() {
 #[test]
 fn what_is_passed_on_survives_the_monitor_too() {
     let start = -3 * DAY;
-    let mut document = document_with(HOUR, &json!({ "on_failure": "rescue" }));
-    let mut rescue = webhook("rescue");
-    rescue["events"] = json!([]);
-    document["webhooks"].as_array_mut().unwrap().push(rescue);
-    let mut world = World::starting(start, document);
+    let mut world = World::starting(start, document_with_rescue());
     world.answers.insert("dead".into(), Some(Answer::status(404)));
     world.answers.insert("rescue".into(), None);
     world.run_until(start + MINUTE);
