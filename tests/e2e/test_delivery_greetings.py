@@ -35,7 +35,8 @@ def take_over(scene: Scene) -> None:
 
 
 def test_no_event_is_sent_before_the_receiver_has_consented(scene: Scene) -> None:
-    scene.plugin["webhooks"] = [webhook("asked", handshake=True), webhook("ops")]
+    proofs = {"headers": {"X-Tenant": "edge"}, "authorization": {"bearer": "t0ken"}}
+    scene.plugin["webhooks"] = [webhook("asked", handshake=True, **proofs), webhook("ops")]
     asked = threading.Event()
     scene.receiver.answers["OPTIONS /asked"] = Answer(200, CONSENT, when=asked)
     scene.watch("server", scene.cast.authority.bundle(5))
@@ -45,6 +46,7 @@ def test_no_event_is_sent_before_the_receiver_has_consented(scene: Scene) -> Non
     [question] = scene.receiver.requests_to("/asked")
     assert question.method == "OPTIONS"
     assert question.headers["webhook-request-origin"] == "cert-expiry-monitor"
+    assert (question.headers["x-tenant"], question.headers["authorization"]) == ("edge", "Bearer t0ken")
     assert question.body == b""
     assert "idempotency-key" not in question.headers
 

@@ -202,7 +202,7 @@ fn a_receiver_that_takes_one_event_a_second_gets_all_of_them_within_their_tries(
 
 #[test]
 fn what_envoy_answers_itself_has_words_of_its_own() {
-    for (status, outcome) in [(503, "unreachable"), (504, "timeout")] {
+    for (status, outcome) in [(502, "no_response"), (503, "unreachable"), (504, "timeout")] {
         let by_envoy = Answer::Response(Response { status, by_envoy: true, ..Response::default() });
         let mut world = World::starting(-DAY, document(HOUR));
         world.answers.insert("dead".into(), Some(by_envoy));

@@ -174,7 +174,7 @@ impl Monitor {
             return;
         }
         let status = response.map_or_else(|| "none".to_owned(), |response| response.status.to_string());
-        let next = if next == UnixTime::NEVER { "none".to_owned() } else { turn.now.until(next).as_secs().to_string() };
+        let next = if next == UnixTime::NEVER { "none".to_owned() } else { turn.now.until(next).as_millis().div_ceil(1_000).to_string() };
         let cluster = self.webhook_of(handler).map(|webhook| webhook.cluster.clone()).unwrap_or_default();
         warn!(
             "Request to webhook failed webhook={} status={status} attempt={attempt} next_in_seconds={next} outcome={} \
@@ -187,6 +187,8 @@ impl Monitor {
 
 fn outcome_of(response: &Response) -> Outcome {
     match (response.status, fate(response.status)) {
+        // It could not make sense of what the receiver has sent.
+        (502, _) if response.by_envoy => Outcome::NoResponse,
         (503, _) if response.by_envoy => Outcome::Unreachable,
         (504, _) if response.by_envoy => Outcome::Timeout,
         (_, Fate::Delivered) => Outcome::Delivered,
