@@ -130,6 +130,25 @@ fn while_a_receiver_is_behind_by_whole_cooldowns_no_callback_holds_the_main_thre
 }
 
 #[test]
+fn while_a_receiver_goes_for_good_no_callback_holds_the_main_thread_up() {
+    let host = patient_host();
+    host.receiver(RECEIVER, |_| None);
+    let rescue = json!({ "name": "rescue", "cluster": "rescue", "events": [] });
+    let document = Document::empty().webhook(json!({ "on_failure": "rescue", "timeout_seconds": 60 })).webhook(rescue);
+    host.receiver("rescue", |_| Some(Answer::status(200)));
+    let mut bill = Bill::default();
+    let mut monitor = monitor(&host, &document);
+    observe(&host, &ending_in(86_400), 1_000);
+    host.run_for(&mut [&mut monitor.vm], seconds(50));
+    host.receiver(RECEIVER, |_| Some(Answer::status(410)));
+    host.run_for(&mut [&mut monitor.vm], seconds(200));
+    bill.note("passing 1,000 events on", &mut monitor);
+    assert_eq!(metric(&host, "outbox_entries;.;webhook=.=ops"), 0);
+    assert_eq!(metric(&host, "deliveries_total;.;webhook=.=rescue;.;outcome=.=delivered"), 1_000);
+    bill.settle();
+}
+
+#[test]
 fn while_a_receiver_refuses_everything_no_callback_holds_the_main_thread_up() {
     let host = patient_host();
     host.receiver(RECEIVER, |_| Some(Answer::reset()));

@@ -123,3 +123,38 @@ fn an_alert_that_is_tried_again_is_not_begun_anew_by_every_check() {
     world.run_until(start + 25 * HOUR);
     assert!(!posted(&mut world).is_empty());
 }
+
+#[test]
+fn whoever_was_told_in_place_of_another_one_hears_of_the_end_too() {
+    let start = -2 * DAY;
+    let (mut dead, mut rescue) = (webhook("dead"), webhook("rescue"));
+    dead["on_failure"] = json!("rescue");
+    rescue["events"] = json!(["CertificateExpired"]);
+    rescue["send_resolved"] = json!(true);
+    let webhooks = [dead, rescue];
+    let mut world = World::starting(start, document(&["localhost"], &webhooks));
+    world.answers.insert("dead".into(), Some(Answer::status(404)));
+    world.run_until(start + MINUTE);
+    let to_rescue = |world: &mut World| -> Vec<String> {
+        let received = world.received().into_iter();
+        received.filter(|received| received.cluster == "rescue").map(|received| received.event).collect()
+    };
+    assert_eq!(to_rescue(&mut world), ["CertificateExpiringSoon"]);
+    world.replace(document(&[], &webhooks));
+    world.run_until(start + HOUR / 2);
+    assert_eq!(to_rescue(&mut world), ["CertificateResolved"]);
+}
+
+#[test]
+fn a_webhooks_cooldown_ends_with_the_alert() {
+    let start = -10 * DAY;
+    let mut slow = resolving();
+    slow["cooldown_seconds"] = json!(9 * DAY);
+    let mut world = World::starting(start, document(&[], &[slow]));
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(start + 5 * HOUR);
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(start + 6 * HOUR);
+    let events: Vec<_> = told(&mut world).into_iter().map(|(event, _)| event).collect();
+    assert_eq!(events, ["CertificateExpiringSoon", "CertificateResolved", "CertificateExpiringSoon"]);
+}

@@ -349,6 +349,50 @@ fn when_too_many_wait_the_least_severe_make_room_the_oldest_first_and_come_later
 }
 
 #[test]
+fn what_found_no_room_does_not_push_out_what_is_being_tried() {
+    let start = -2 * DAY;
+    let more = json!({ "max_pending": 4, "circuit_breaker": { "failures": 0 } });
+    let mut document = document_with(HOUR, &more);
+    document["certificates"] = json!([{ "role": "ca", "pem": many().concat() }]);
+    let mut world = World::starting(start, document);
+    world.answers.insert("dead".into(), Some(Answer::status(500)));
+    world.run_until(start + 23 * HOUR);
+    assert!(world.metric("dropped_total;.;reason=.=delivery_failed") >= 4, "tries add up in spite of the rounds");
+}
+
+#[test]
+fn a_test_goes_to_the_webhook_that_is_tested_and_to_no_other_one() {
+    let start = -DAY;
+    let mut document = document_with_rescue();
+    document["webhooks"][0]["test_on_start"] = json!(true);
+    document["certificates"] = json!([]);
+    let mut world = World::starting(start, document);
+    world.answers.insert("dead".into(), Some(Answer::status(404)));
+    world.run_until(start + HOUR);
+    let received = world.received();
+    assert_eq!((to("dead", &received).len(), received.len()), (1, 1));
+}
+
+#[test]
+fn a_chain_goes_on_behind_one_that_is_gone() {
+    let start = -DAY;
+    let mut document = document_with_rescue();
+    document["webhooks"][2]["on_failure"] = json!("last");
+    let mut last = webhook("last");
+    last["events"] = json!([]);
+    document["webhooks"].as_array_mut().unwrap().push(last);
+    let mut world = World::starting(start, document);
+    world.answers.insert("dead".into(), Some(Answer::status(404)));
+    world.answers.insert("rescue".into(), Some(Answer::status(410)));
+    world.run_until(start + MINUTE);
+    world.received();
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(start + HOUR);
+    let received = world.received();
+    assert_eq!((to("rescue", &received).len(), to("last", &received).len()), (0, 1));
+}
+
+#[test]
 fn a_try_is_counted_before_it_is_made() {
     let start = -DAY;
     let mut world = World::starting(start, document_with(20 * HOUR, &json!({ "retry_attempts": 3 })));

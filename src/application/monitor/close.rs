@@ -72,6 +72,8 @@ impl Monitor {
             let event = Event::closing(&notice, &usage, turn.now);
             self.announce_event(&event, turn);
             self.tell(&event, turn.now, None, turn);
+            // What comes back is told again.
+            self.record(id).told.retain(|(known, kind, _), _| *known != usage || *kind == event.kind);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Events on their way into the outbox, and what becomes of those that cannot be delivered.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
@@ -12,7 +13,7 @@ use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::application::outbox::Entry;
 use crate::config::{Action, Handler, Webhook};
 use crate::domain::time::HOUR;
-use crate::domain::{CertId, Event, UnixTime, Usage};
+use crate::domain::{CertId, Event, EventKind, UnixTime, Usage};
 
 /// Certificates that are looked at again in one tick because there is room for their events.
 const MOST_INVITED: usize = 50;
@@ -31,8 +32,8 @@ impl Monitor {
         let is_meant =
             |index, handler: &Handler| owed.is_none_or(|owed| owed.contains(&handler.name)) || inherits(index, handler);
         let meant = || (0..).zip(&config.handlers).filter(|(index, handler)| is_meant(*index, handler));
-        let wanting: Vec<_> =
-            meant().filter(|(index, handler)| handler.wants(event) && !self.is_gone(*index)).collect();
+        let wants = |handler: &Handler| handler.wants(event) || self.was_passed_on(event, handler);
+        let wanting: Vec<_> = meant().filter(|(index, handler)| wants(handler) && !self.is_gone(*index)).collect();
         let missing: Vec<_> = meant()
             .filter(|(index, handler)| handler.misses(event) || (handler.wants(event) && self.is_gone(*index)))
             .collect();
@@ -76,13 +77,14 @@ impl Monitor {
         turn.spend(looking(self.outbox.len_of(handler)));
         if !self.outbox.has_room(handler) && !self.outbox.contains(handler, &id, &usage) {
             turn.spend(looking(self.outbox.len_of(handler)).saturating_mul(3));
-            let Some(least) = self.outbox.yield_to(handler, &entry.event) else {
+            let Some(least) = self.outbox.yield_to(handler, &entry) else {
                 return self.find_no_room(&entry, handler, turn);
             };
             self.find_no_room(&least, handler, turn);
         }
         self.changes.note(&id);
-        self.outbox.push(handler, entry, turn.now);
+        let wait = if entry.tries == 0 { self.outbox.wait_of(handler) } else { Duration::ZERO };
+        self.outbox.push(handler, entry, turn.now.after(wait));
     }
 
     /// Gives the cooldown back to a webhook for which too many events wait already.
@@ -164,22 +166,39 @@ impl Monitor {
 
     /// Gives an event that a webhook does not take to the one that is there for that, once. Whoever was told it anyway is
     /// not told again.
-    fn pass_on(&mut self, entry: &Entry, handler: usize, turn: &mut Turn) {
+    pub(super) fn pass_on(&mut self, entry: &Entry, handler: usize, turn: &mut Turn) {
         let config = Rc::clone(&self.config);
         let webhook = config.handlers.get(handler).and_then(Handler::webhook);
         let Some(name) = webhook.and_then(|webhook| webhook.delivery.on_failure.as_ref()) else { return };
         let Some((index, heir)) = (0..).zip(&config.handlers).find(|(_, known)| known.name == *name) else { return };
         let event = &entry.event;
-        if heir.wants(event) || !heir.is_active() || self.is_gone(index) {
+        // A test is of this webhook, and no other one.
+        if heir.wants(event) || event.kind == EventKind::WebhookTest {
             return;
+        }
+        if !heir.is_active() || self.is_gone(index) {
+            // The next one in the chain, which has an end.
+            return self.pass_on(entry, index, turn);
         }
         let told = &mut self.record(&event.certificate.id).told;
         let key = (event.usage.clone(), event.kind, heir.name.clone());
         if told.insert(key, entry.noticed_at) != Some(entry.noticed_at) {
-            info!("Passing an event on webhook={} from={}", heir.name, self.name_of(handler));
+            if self.flood.admits(About::Event, turn.now) {
+                info!("Passing an event on webhook={} from={}", heir.name, self.name_of(handler));
+            }
             let entry = Entry { is_passed_on: true, ..Entry::new(event.clone(), entry.noticed_at) };
             self.post(index, entry, turn);
         }
+    }
+
+    /// Whether `event` closes an alert that a handler was told in place of another one, and that it wants to hear the end
+    /// of.
+    fn was_passed_on(&self, event: &Event, handler: &Handler) -> bool {
+        let Some(record) = self.ledger.get(&event.certificate.id).filter(|_| event.closes.is_some()) else {
+            return false;
+        };
+        let was_told = |kind| record.told.contains_key(&(event.usage.clone(), kind, handler.name.clone()));
+        handler.is_active() && handler.routing.send_resolved && EventKind::OF_TYK.into_iter().any(was_told)
     }
 
     /// Says that all was in vain, once for each webhook and event cooldown.

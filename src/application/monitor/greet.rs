@@ -46,7 +46,7 @@ impl Monitor {
         for (index, handler) in config.handlers.iter().enumerate() {
             let Some(standing) = self.standings.get(index).cloned() else { continue };
             let must_ask = handler.webhook().is_some_and(|webhook| webhook.handshake) && standing.consent.is_none();
-            self.outbox.close(index, standing.is_gone || must_ask);
+            self.outbox.set_closed(index, standing.is_gone || must_ask);
             self.outbox.set_pace(index, pace(standing.consent.unwrap_or_default()));
         }
     }
@@ -103,7 +103,7 @@ impl Monitor {
                 standing.consent = Some(rate);
             }
             self.outbox.set_pace(handler, pace(rate));
-            self.outbox.close(handler, false);
+            self.outbox.set_closed(handler, false);
             return self.store_standings(turn);
         }
         if let Some(at) = self.ask_at.get_mut(handler) {

@@ -180,7 +180,8 @@ impl Monitor {
             || self.batch.is_running()
             || !self.changes.is_empty()
             || self.draft.is_some()
-            || self.swept < SHARDS;
+            || self.swept < SHARDS
+            || self.has_abandoned();
         if is_busy || !self.started {
             return UnixTime::default();
         }
@@ -203,7 +204,7 @@ impl Monitor {
     pub fn retire(&mut self, now: UnixTime) {
         if self.retiring.is_none() {
             self.retiring = Some(now);
-            self.discard_draft(now);
+            self.discard_draft(None, now);
             // Their next try was counted before it is made, and will not be made here.
             for id in self.outbox.certificates() {
                 self.changes.note(id);
@@ -228,6 +229,9 @@ impl Monitor {
     fn notice_time(&mut self, now: UnixTime) {
         if now >= std::mem::replace(&mut self.latest, now) {
             return;
+        }
+        for at in &mut self.ask_at {
+            *at = now.min(*at);
         }
         let config = &self.config;
         self.outbox.hasten(now, |handler| {
@@ -256,6 +260,7 @@ impl Monitor {
             self.check_due(turn);
             self.ask(turn);
             self.send(turn);
+            self.abandon(turn);
             self.sweep(turn);
             self.check_round(turn);
             self.store_first(turn);

@@ -51,8 +51,11 @@ impl Monitor {
         self.changes.note(&id);
         let handler = config.handlers.iter().position(|handler| handler.webhook().is_some() && handler.name == webhook);
         match handler.and_then(|index| Some((index, config.handlers.get(index)?))) {
-            Some((index, handler)) if self.is_gone(index) && handler.wants(&event) => {
-                self.owe(&id, &event.usage, webhook);
+            Some((index, handler)) if self.is_gone(index) => {
+                if !is_passed_on && handler.wants(&event) {
+                    self.owe(&id, &event.usage, webhook);
+                    self.pass_on(&Entry::new(event, noticed_at), index, turn);
+                }
             }
             Some((index, handler)) if handler.is_active() && (is_passed_on || handler.wants(&event)) => {
                 let entry = Entry { tries, is_passed_on, ..Entry::new(event, noticed_at) };

@@ -101,9 +101,9 @@ impl Monitor {
         }
     }
 
-    /// Gives up what was begun: it is not sent from here any more.
-    pub(super) fn discard_draft(&mut self, now: UnixTime) {
-        if let Some(draft) = self.draft.take() {
+    /// Gives up what was begun, for this handler or for any: it is not sent from here any more.
+    pub(super) fn discard_draft(&mut self, handler: Option<usize>, now: UnixTime) {
+        if let Some(draft) = self.draft.take_if(|draft| handler.is_none_or(|handler| draft.handler == handler)) {
             self.put_back(&Draft { items: Vec::new(), ..draft }, now);
             self.outbox.answered(draft.call);
         }

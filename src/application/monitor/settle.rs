@@ -7,7 +7,7 @@ use log::{debug, error, info, warn};
 
 use super::Monitor;
 use super::flood::About;
-use super::turn::Turn;
+use super::turn::{EVENT, Turn};
 use crate::application::effect::{Answer, CallId, Response};
 use crate::application::metric::{Metric, Outcome};
 use crate::application::outbox::Entry;
@@ -86,7 +86,7 @@ impl Monitor {
         wish: Option<Wish>,
         turn: &mut Turn,
     ) -> UnixTime {
-        if self.outbox.has_newer(handler, &entry) {
+        if entry.is_superseded {
             // That one is tried in its place.
             return turn.now;
         }
@@ -153,12 +153,26 @@ impl Monitor {
         if let Some(standing) = self.standings.get_mut(handler) {
             standing.is_gone = true;
         }
-        self.outbox.close(handler, true);
-        for entry in self.outbox.clear(handler) {
-            self.changes.note(&entry.event.certificate.id);
-            self.give_up(&entry, handler, Outcome::Gone, turn);
-        }
+        self.outbox.set_closed(handler, true);
+        self.discard_draft(Some(handler), turn.now);
         self.store_standings(turn);
+    }
+
+    /// Gives up what waits for those who are gone, as much as a tick has time for.
+    pub(super) fn abandon(&mut self, turn: &mut Turn) {
+        for handler in 0..self.config.handlers.len() {
+            while self.is_gone(handler) && turn.has_work_left() {
+                let Some(entry) = self.outbox.take_back(handler) else { break };
+                turn.spend(EVENT);
+                self.changes.note(&entry.event.certificate.id);
+                self.give_up(&entry, handler, Outcome::Gone, turn);
+            }
+        }
+    }
+
+    /// Whether something waits for somebody who is gone.
+    pub(super) fn has_abandoned(&self) -> bool {
+        (0..self.config.handlers.len()).any(|handler| self.is_gone(handler) && self.outbox.len_of(handler) > 0)
     }
 
     fn log_failure(
@@ -174,7 +188,11 @@ impl Monitor {
             return;
         }
         let status = response.map_or_else(|| "none".to_owned(), |response| response.status.to_string());
-        let next = if next == UnixTime::NEVER { "none".to_owned() } else { turn.now.until(next).as_millis().div_ceil(1_000).to_string() };
+        let next = if next == UnixTime::NEVER {
+            "none".to_owned()
+        } else {
+            turn.now.until(next).as_millis().div_ceil(1_000).to_string()
+        };
         let cluster = self.webhook_of(handler).map(|webhook| webhook.cluster.clone()).unwrap_or_default();
         warn!(
             "Request to webhook failed webhook={} status={status} attempt={attempt} next_in_seconds={next} outcome={} \

@@ -43,7 +43,7 @@ impl Default for Terms {
 
 impl Terms {
     /// How long a new event waits for others.
-    fn wait(&self) -> Duration {
+    pub(super) fn wait(&self) -> Duration {
         self.batch.map(|batch| batch.wait).unwrap_or_default()
     }
 }
@@ -95,21 +95,28 @@ impl Lane {
         self.waiting.values().chain(self.in_flight.iter().flat_map(|(_, entries)| entries))
     }
 
-    /// Adds an entry in place of an earlier one about the same.
+    /// Adds an entry in place of an earlier one about the same. What was noticed later stays in any case, and takes the
+    /// place of what is being sent should that fail.
     pub(super) fn push(&mut self, entry: Entry, due: UnixTime, number: u64) {
-        let earlier = self.waiting.iter().find(|(_, known)| known.is_about_same(&entry)).map(|(key, _)| *key);
-        earlier.map(|key| self.waiting.remove(&key));
-        let due = if entry.tries == 0 { due.after(self.terms.wait()) } else { due };
+        let known = self.waiting.iter().find(|(_, known)| known.is_about_same(&entry));
+        let known = known.map(|(key, known)| (*key, known.noticed_at));
+        if known.is_some_and(|(_, noticed_at)| noticed_at > entry.noticed_at) {
+            return;
+        }
+        known.map(|(key, _)| self.waiting.remove(&key));
+        for sent in self.in_flight.iter_mut().flat_map(|(_, entries)| entries) {
+            sent.is_superseded |= sent.is_about_same(&entry);
+        }
         self.waiting.insert((due, number), entry);
     }
 
-    /// Takes the least severe of what waits, the oldest of these, if it is not worse than `event`.
-    pub(super) fn yield_to(&mut self, event: &Event) -> Option<Entry> {
-        // What comes back after a failure has a new number; the event is as old as before.
-        let rank =
-            |((_, number), entry): &(&(UnixTime, u64), &Entry)| (entry.event.severity(), entry.noticed_at, *number);
-        let (key, least) = self.waiting.iter().min_by_key(rank)?;
-        if least.event.severity() > event.severity() {
+    /// Takes the least severe of what waits, the oldest of these, if it is less severe than `entry`, or as severe and older.
+    pub(super) fn yield_to(&mut self, entry: &Entry) -> Option<Entry> {
+        // The end of an alert is as severe as the alert: whoever has heard of it waits for its end. What comes back after a
+        // failure has a new number; the event is as old as before.
+        let rank = |entry: &Entry| (entry.event.alert().severity(), entry.noticed_at);
+        let (key, least) = self.waiting.iter().min_by_key(|((_, number), entry)| (rank(entry), *number))?;
+        if rank(least) >= rank(entry) {
             return None;
         }
         let key = *key;
@@ -144,7 +151,8 @@ impl Lane {
     /// When a batch is full: those who still wait for company need not any more.
     fn filled_at(&self) -> Option<UnixTime> {
         let batch = self.terms.batch?;
-        let ((due, _), _) = self.waiting.iter().nth(batch.max.checked_sub(1)?)?;
+        let mut fresh = self.waiting.iter().filter(|(_, entry)| entry.tries == 0);
+        let ((due, _), _) = fresh.nth(batch.max.checked_sub(1)?)?;
         Some(due.before(batch.wait))
     }
 
@@ -168,8 +176,14 @@ impl Lane {
         let due = self.waiting.range(..=(until, u64::MAX)).take(most.saturating_add(MOST_LOOKED_AT));
         let mut chosen: Vec<(UnixTime, u64)> = Vec::new();
         let mut first: Option<&Entry> = None;
-        // In their order, whatever else is going on: what is not stored yet is waited for.
-        for (key, entry) in due.take_while(|(_, entry)| is_stored(&entry.event.certificate.id)) {
+        let mut waits_for_storage = false;
+        // Only what was never tried goes before its time.
+        for (key, entry) in due.filter(|((due, _), entry)| *due <= now || entry.tries == 0) {
+            // In their order, whatever else is going on: what is not stored yet is waited for.
+            waits_for_storage = !is_stored(&entry.event.certificate.id);
+            if waits_for_storage {
+                break;
+            }
             let joins = first.is_none_or(|first| !first.alone && !entry.alone && may_join(&first.event, &entry.event));
             if joins && chosen.len() < most {
                 first.get_or_insert(entry);
@@ -178,7 +192,7 @@ impl Lane {
         }
         // Those that wait for company go when there is enough of it.
         let is_due = chosen.first().is_some_and(|(due, _)| *due <= now);
-        if !is_due && chosen.len() < most {
+        if !is_due && waits_for_storage && chosen.len() < most {
             return false;
         }
         let mut entries = Vec::new();
@@ -223,9 +237,9 @@ impl Lane {
         self.paused_until = self.paused_until.max(now.after(length));
     }
 
-    /// Takes everything that waits.
-    pub(super) fn clear(&mut self) -> Vec<Entry> {
-        std::mem::take(&mut self.waiting).into_values().collect()
+    /// Takes something that waits, whatever it waits for.
+    pub(super) fn take_back(&mut self) -> Option<Entry> {
+        self.waiting.pop_first().map(|(_, entry)| entry)
     }
 
     /// Makes everything due that waits longer than any pause lasts: the clock was set back.
@@ -274,7 +288,7 @@ mod tests {
         let names = |yielded: Option<Entry>| yielded.map(|entry| entry.event.certificate.name.clone());
         let mut yielded = Vec::new();
         for newcomer in [expired("x"), soon("y"), soon("z"), expired("x"), expired("y"), expired("z")] {
-            yielded.push(names(lane.yield_to(&newcomer)));
+            yielded.push(names(lane.yield_to(&Entry::new(newcomer, now.after(Duration::from_secs(9))))));
         }
         let expected = [Some("b"), Some("c"), None, Some("a"), Some("d"), None];
         assert_eq!(yielded, expected.map(|name| name.map(str::to_owned)));
@@ -306,5 +320,43 @@ mod tests {
         lane.answered(CallId(4));
         lane.relax();
         assert_eq!(take(&mut lane), 2);
+    }
+
+    #[test]
+    fn what_was_noticed_later_is_never_replaced_and_takes_the_place_of_what_fails() {
+        let mut lane = Lane::new(Terms::default());
+        let now = UnixTime::from_secs(1_000);
+        let (older, newer) = (Entry::new(soon("a"), now), Entry::new(expired("a"), now.after(Duration::from_secs(1))));
+        lane.push(newer.clone(), now, 1);
+        lane.push(older.clone(), now, 2);
+        assert_eq!(lane.take_back().map(|entry| entry.event.kind), Some(EventKind::CertificateExpired));
+        assert!(lane.take_back().is_none());
+
+        lane.push(older, now, 3);
+        assert!(lane.take(CallId(1), now, &|_| true, &|_, _| true));
+        lane.push(newer, now, 4);
+        assert!(lane.take(CallId(2), now, &|_| true, &|_, _| true));
+        assert!(lane.answered(CallId(2)).is_some_and(|entries| !entries[0].is_superseded));
+        assert!(
+            lane.answered(CallId(1)).is_some_and(|entries| entries[0].is_superseded),
+            "also when that one is delivered"
+        );
+    }
+
+    #[test]
+    fn those_that_cannot_go_together_do_not_keep_each_other_waiting_once_there_are_enough() {
+        let batch = Some(Batch { max: 2, wait: Duration::from_secs(300) });
+        let mut lane = Lane::new(Terms { batch, ..Terms::default() });
+        let now = UnixTime::from_secs(1_000);
+        let due = now.after(Duration::from_secs(300));
+        lane.push(Entry::new(soon("a"), now), due, 1);
+        lane.push(Entry::new(expired("b"), now), due, 2);
+        let same_kind = |a: &Event, b: &Event| a.kind == b.kind;
+        let mut calls = 0;
+        while lane.next() <= now {
+            calls += 1;
+            assert!(lane.take(CallId(calls), now, &|_| true, &same_kind), "nothing to do, and no time to do it");
+        }
+        assert_eq!(calls, 1);
     }
 }

@@ -27,12 +27,14 @@ pub struct Entry {
     pub is_passed_on: bool,
     /// Whether it must not share a request: one that it shared was refused.
     pub alone: bool,
+    /// Whether another event about the same waits in its place while it is being sent.
+    pub is_superseded: bool,
 }
 
 impl Entry {
     /// An entry for an event that was noticed at that time, which nobody has tried to deliver.
     pub const fn new(event: Event, noticed_at: UnixTime) -> Self {
-        Self { event, tries: 0, noticed_at, is_passed_on: false, alone: false }
+        Self { event, tries: 0, noticed_at, is_passed_on: false, alone: false, is_superseded: false }
     }
 
     fn is_about_same(&self, other: &Self) -> bool {
@@ -81,14 +83,13 @@ impl Outbox {
     }
 
     /// Makes room for an event: takes the least severe one that waits, the oldest of these, unless all are worse.
-    pub fn yield_to(&mut self, handler: usize, event: &Event) -> Option<Entry> {
-        self.lanes.get_mut(handler)?.yield_to(event)
+    pub fn yield_to(&mut self, handler: usize, entry: &Entry) -> Option<Entry> {
+        self.lanes.get_mut(handler)?.yield_to(entry)
     }
 
-    /// Whether a newer event about the same certificate and usage is on its way to the same webhook.
-    pub fn has_newer(&self, handler: usize, entry: &Entry) -> bool {
-        let is_newer = |known: &Entry| known.is_about_same(entry) && known.noticed_at > entry.noticed_at;
-        self.lanes.get(handler).is_some_and(|lane| lane.entries().any(is_newer))
+    /// How long a new event for a webhook waits for others to go with it.
+    pub fn wait_of(&self, handler: usize) -> Duration {
+        self.lanes.get(handler).map(|lane| lane.terms().wait()).unwrap_or_default()
     }
 
     /// Whether an event about this certificate and usage is on its way to a webhook.
@@ -187,16 +188,16 @@ impl Outbox {
         }
     }
 
-    /// Sends nothing to a webhook until it is opened again.
-    pub fn close(&mut self, handler: usize, is_closed: bool) {
+    /// Sends nothing to a webhook for as long as it is closed.
+    pub fn set_closed(&mut self, handler: usize, is_closed: bool) {
         if let Some(lane) = self.lanes.get_mut(handler) {
             lane.is_closed = is_closed;
         }
     }
 
-    /// Takes everything that waits for a webhook.
-    pub fn clear(&mut self, handler: usize) -> Vec<Entry> {
-        self.lanes.get_mut(handler).map(Lane::clear).unwrap_or_default()
+    /// Takes something that waits for a webhook, whatever it waits for.
+    pub fn take_back(&mut self, handler: usize) -> Option<Entry> {
+        self.lanes.get_mut(handler)?.take_back()
     }
 
     /// Makes everything due that waits longer than any pause lasts: the clock was set back.

@@ -71,7 +71,8 @@ fn what_closes_an_alert_follows_it_where_that_is_wanted() {
         ("", false, false),
         (r#", "send_resolved": true"#, true, true),
         (r#", "send_resolved": true, "min_severity": "critical""#, false, true),
-        (r#", "send_resolved": true, "events": ["CertificateExpiringSoon"]"#, true, false),
+        (r#", "send_resolved": true, "events": ["CertificateExpiringSoon"]"#, true, true), // it was warned before
+        (r#", "send_resolved": true, "events": ["CertificateExpired"]"#, false, true),
         (r#", "events": ["CertificateResolved"], "min_severity": "critical""#, true, true),
         (r#", "events": ["*"]"#, true, true),
         (r#", "send_resolved": true, "roles": ["server"]"#, false, false),

@@ -47,7 +47,11 @@ impl Routing {
         let wants = |kind: EventKind| self.events.contains(&kind) && self.severities.contains(&kind.severity());
         match event.closes {
             // It follows its alert; who names it wants it of all that they would want.
-            Some(alert) => (self.send_resolved && wants(alert)) || self.events.contains(&event.kind),
+            Some(alert) => {
+                // One that has ended was about to end before.
+                let was_told = EventKind::OF_TYK.into_iter().filter(|kind| *kind <= alert).any(wants);
+                (self.send_resolved && was_told) || self.events.contains(&event.kind)
+            }
             None => wants(event.kind),
         }
     }
@@ -92,7 +96,7 @@ pub(super) fn read(entry: &Object<'_>, sends_resolved: bool) -> Routing {
     }
 }
 
-/// A list of events; it may be empty where another webhook passes on what it cannot deliver (see `refuse_idle`).
+/// A list of events; it may be empty where another webhook passes on what it cannot deliver (see `check_successions`).
 fn read_events(node: &Node<'_>) -> Vec<EventKind> {
     let kinds = EventKind::OF_CERTIFICATES;
     let mut words: Vec<(&str, &[EventKind])> = vec![("*", &EventKind::OF_CERTIFICATES)];
