@@ -81,7 +81,8 @@ ENDINGS = {
     "ends": ({"events": [RESOLVED]}, [RESOLVED]),
     "resolved": ({"send_resolved": True}, [EXPIRED, RESOLVED]),
     "resolved-critical": ({"send_resolved": True, "min_severity": "critical"}, [EXPIRED, RESOLVED]),
-    "resolved-of-others": ({"send_resolved": True, "events": [SOON]}, []),
+    # It may have been warned before.
+    "resolved-warnings": ({"send_resolved": True, "events": [SOON]}, [RESOLVED]),
     "default": ({}, [EXPIRED]),
 }
 
