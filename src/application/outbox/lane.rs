@@ -98,12 +98,12 @@ impl Lane {
     /// Adds an entry in place of an earlier one about the same. What was noticed later stays in any case, and takes the
     /// place of what is being sent should that fail.
     pub(super) fn push(&mut self, entry: Entry, due: UnixTime, number: u64) {
-        let known = self.waiting.iter().find(|(_, known)| known.is_about_same(&entry));
-        let known = known.map(|(key, known)| (*key, known.noticed_at));
-        if known.is_some_and(|(_, noticed_at)| noticed_at > entry.noticed_at) {
+        let is_later = |known: &Entry| known.is_about_same(&entry) && known.noticed_at > entry.noticed_at;
+        if self.entries().any(is_later) {
             return;
         }
-        known.map(|(key, _)| self.waiting.remove(&key));
+        let known = self.waiting.iter().find(|(_, known)| known.is_about_same(&entry)).map(|(key, _)| *key);
+        known.map(|key| self.waiting.remove(&key));
         for sent in self.in_flight.iter_mut().flat_map(|(_, entries)| entries) {
             sent.is_superseded |= sent.is_about_same(&entry);
         }
@@ -332,10 +332,12 @@ mod tests {
         assert_eq!(lane.take_back().map(|entry| entry.event.kind), Some(EventKind::CertificateExpired));
         assert!(lane.take_back().is_none());
 
-        lane.push(older, now, 3);
+        lane.push(older.clone(), now, 3);
         assert!(lane.take(CallId(1), now, &|_| true, &|_, _| true));
         lane.push(newer, now, 4);
         assert!(lane.take(CallId(2), now, &|_| true, &|_, _| true));
+        lane.push(older, now, 5);
+        assert!(lane.take_back().is_none(), "what is being sent was noticed later");
         assert!(lane.answered(CallId(2)).is_some_and(|entries| !entries[0].is_superseded));
         assert!(
             lane.answered(CallId(1)).is_some_and(|entries| entries[0].is_superseded),
