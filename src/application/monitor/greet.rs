@@ -55,18 +55,17 @@ impl Monitor {
     pub(super) fn ask(&mut self, turn: &mut Turn) {
         let config = Rc::clone(&self.config);
         for (index, handler) in config.handlers.iter().enumerate() {
-            let Some(webhook) = handler.webhook().filter(|webhook| webhook.handshake) else { continue };
-            let stands = self.standings.get(index).is_none_or(|known| known.is_gone || known.consent.is_some());
-            let waits = self.outbox.len_of(index) == 0 || self.ask_at.get(index).is_none_or(|at| *at > turn.now);
-            let Some(asked) = self.asked.get_mut(index).filter(|asked| asked.is_none() && !stands && !waits) else {
-                continue;
-            };
-            let call = self.outbox.name_call();
-            *asked = Some(call);
+            let Some(webhook) = handler.webhook().filter(|_| self.question_at(index) <= turn.now) else { continue };
             turn.spend(SENDING_MORE);
+            let call = self.outbox.name_call();
             let about = Event::test(&handler.name, config.hash.number(), turn.now);
             match request::ask(webhook, &about, call) {
-                Ok(call) => turn.effect(Effect::Call(call)),
+                Ok(question) => {
+                    if let Some(asked) = self.asked.get_mut(index) {
+                        *asked = Some(call);
+                    }
+                    turn.effect(Effect::Call(question));
+                }
                 Err(problem) => {
                     self.log_template_error(index, &problem, turn);
                     self.conclude_handshake(index, &Answer::NoResponse, turn);
@@ -75,16 +74,20 @@ impl Monitor {
         }
     }
 
-    /// When a receiver is to be asked.
+    /// When a receiver is to be asked; never, if it need not be or is asked already.
+    fn question_at(&self, handler: usize) -> UnixTime {
+        let must_ask = self.webhook_of(handler).is_some_and(|webhook| webhook.handshake);
+        let stands = self.standings.get(handler).is_none_or(|known| known.is_gone || known.consent.is_some());
+        let is_asked = self.asked.get(handler).is_none_or(Option::is_some);
+        if !must_ask || stands || is_asked || self.outbox.len_of(handler) == 0 {
+            return UnixTime::NEVER;
+        }
+        self.ask_at.get(handler).copied().unwrap_or(UnixTime::NEVER)
+    }
+
+    /// When the next receiver is to be asked.
     pub(super) fn next_question(&self) -> UnixTime {
-        let waits = |index: usize| {
-            let needs = self.webhook_of(index).is_some_and(|webhook| webhook.handshake);
-            let stands = self.standings.get(index).is_none_or(|known| known.is_gone || known.consent.is_some());
-            let is_asked = self.asked.get(index).is_none_or(Option::is_some);
-            needs && !stands && !is_asked && self.outbox.len_of(index) > 0
-        };
-        let times = self.ask_at.iter().enumerate().filter(|(index, _)| waits(*index)).map(|(_, at)| *at);
-        times.min().unwrap_or(UnixTime::NEVER)
+        (0..self.config.handlers.len()).map(|handler| self.question_at(handler)).min().unwrap_or(UnixTime::NEVER)
     }
 
     /// Takes note of the answer to a question. Only headers count, whatever the status is.
