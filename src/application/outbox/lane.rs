@@ -98,7 +98,9 @@ impl Lane {
     /// Adds an entry in place of an earlier one about the same. What was noticed later stays in any case, and takes the
     /// place of what is being sent should that fail.
     pub(super) fn push(&mut self, entry: Entry, due: UnixTime, number: u64) {
-        let is_later = |known: &Entry| known.is_about_same(&entry) && known.noticed_at > entry.noticed_at;
+        // What was noticed in the future was noticed before the clock was set back.
+        let later = |known: &Entry| known.noticed_at > entry.noticed_at && known.noticed_at <= due;
+        let is_later = |known: &Entry| known.is_about_same(&entry) && later(known);
         if self.entries().any(is_later) {
             return;
         }
@@ -328,7 +330,7 @@ mod tests {
         let now = UnixTime::from_secs(1_000);
         let (older, newer) = (Entry::new(soon("a"), now), Entry::new(expired("a"), now.after(Duration::from_secs(1))));
         lane.push(newer.clone(), now, 1);
-        lane.push(older.clone(), now, 2);
+        lane.push(older.clone(), now.after(Duration::from_secs(1)), 2);
         assert_eq!(lane.take_back().map(|entry| entry.event.kind), Some(EventKind::CertificateExpired));
         assert!(lane.take_back().is_none());
 
@@ -336,7 +338,7 @@ mod tests {
         assert!(lane.take(CallId(1), now, &|_| true, &|_, _| true));
         lane.push(newer, now, 4);
         assert!(lane.take(CallId(2), now, &|_| true, &|_, _| true));
-        lane.push(older, now, 5);
+        lane.push(older, now.after(Duration::from_secs(1)), 5);
         assert!(lane.take_back().is_none(), "what is being sent was noticed later");
         assert!(lane.answered(CallId(2)).is_some_and(|entries| !entries[0].is_superseded));
         assert!(
