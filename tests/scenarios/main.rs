@@ -9,5 +9,6 @@ mod deliveries;
 mod greetings;
 mod log_lines;
 mod observations;
+mod rescues;
 mod takeovers;
 mod world;
