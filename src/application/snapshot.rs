@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::inventory::{Inventory, Sighting, Watched};
+use super::inventory::{Inventory, MOST_PLACES, Sighting, Watched};
 use super::ledger::{Ledger, Record};
 use super::outbox::{Entry, Outbox};
 use super::shared_data::{decode, encode, fingerprint};
 use crate::config::Handler;
-use crate::domain::certificate::MOST_NAMES;
+use crate::domain::certificate::{IdSource, MOST_NAMES, Position};
 use crate::domain::ledger::Notice;
 use crate::domain::text::{harmless, is_harmless};
 use crate::domain::{CertId, Certificate, Event, EventKind, Role, UnixTime, Usage};
@@ -46,6 +46,10 @@ pub(super) struct Undelivered {
 struct StoredCertificate {
     #[serde(with = "fingerprint")]
     id: CertId,
+    /// Its place in [`IdSource::ALL`].
+    source: u8,
+    /// Its place in [`Position::ALL`].
+    position: u8,
     name: String,
     not_after: i64,
     not_before: i64,
@@ -65,7 +69,15 @@ struct StoredUsage {
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredPeer {
     certificate: StoredCertificate,
-    usages: Vec<(StoredUsage, i64)>,
+    usages: Vec<StoredSighting>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredSighting {
+    usage: StoredUsage,
+    last_seen: Option<i64>,
+    is_found: bool,
+    places: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -158,9 +170,10 @@ impl Snapshot {
     }
 
     /// Hands over what a predecessor knew: peers to the inventory, records to the ledger. What is left is to be sent.
-    pub(super) fn restore(self, inventory: &mut Inventory, ledger: &mut Ledger) -> Vec<Undelivered> {
+    pub(super) fn restore(self, inventory: &mut Inventory, ledger: &mut Ledger, discovers: bool) -> Vec<Undelivered> {
         for peer in self.peers {
-            inventory.restore(peer.certificate.into_certificate(), peer.usages.into_iter().filter_map(into_sighting));
+            let sightings = peer.usages.into_iter().filter_map(|sighting| sighting.into_sighting(discovers));
+            inventory.restore(peer.certificate.into_certificate(), sightings);
         }
         for record in self.records {
             ledger.restore(record.id, record.into_record());
@@ -172,10 +185,30 @@ impl Snapshot {
     }
 }
 
-fn into_sighting((usage, seen): (StoredUsage, i64)) -> Option<Sighting> {
-    let last_seen = Some(UnixTime::from_millis(seen));
-    Some(Sighting { usage: usage.into_usage()?, last_seen, checked: false })
+impl StoredSighting {
+    /// What somebody has told of, beside the document.
+    fn of(sighting: &Sighting) -> Option<Self> {
+        let Sighting { usage, last_seen, found_in, places, .. } = sighting;
+        (last_seen.is_some() || found_in.is_some()).then(|| Self {
+            usage: StoredUsage::of(usage),
+            last_seen: last_seen.map(UnixTime::millis),
+            is_found: found_in.is_some(),
+            places: places.clone(),
+        })
+    }
+
+    /// What was found is kept until the next round of discovery, if there will be one.
+    fn into_sighting(self, discovers: bool) -> Option<Sighting> {
+        let mut sighting = Sighting::new(self.usage.into_usage()?);
+        sighting.last_seen = self.last_seen.map(UnixTime::from_millis);
+        sighting.found_in = (self.is_found && discovers).then_some(BEFORE);
+        sighting.places.extend(self.places.into_iter().take(MOST_PLACES).map(cleaned));
+        (!sighting.is_of_peer() || sighting.last_seen.is_some()).then_some(sighting)
+    }
 }
+
+/// The number of a predecessor's rounds of discovery.
+const BEFORE: u32 = 0;
 
 /// Text that anybody may have put there. Nearly always it is what we have written, and need not be written again.
 fn cleaned(text: String) -> String {
@@ -184,9 +217,12 @@ fn cleaned(text: String) -> String {
 
 impl StoredCertificate {
     fn of(certificate: &Certificate) -> Self {
-        let Certificate { id, name, not_after, not_before, serial_number, subject, issuer, sans } = certificate;
+        let Certificate { id, source, position, name, not_after, not_before, serial_number, subject, issuer, sans } =
+            certificate;
         Self {
             id: *id,
+            source: *source as u8,
+            position: *position as u8,
             name: name.clone(),
             not_after: not_after.millis(),
             not_before: not_before.millis(),
@@ -202,6 +238,8 @@ impl StoredCertificate {
         sans.extend(self.sans.into_iter().take(MOST_NAMES).map(cleaned));
         Rc::new(Certificate {
             id: self.id,
+            source: IdSource::ALL.get(usize::from(self.source)).copied().unwrap_or_default(),
+            position: Position::ALL.get(usize::from(self.position)).copied().unwrap_or_default(),
             name: cleaned(self.name),
             not_after: UnixTime::from_millis(self.not_after),
             not_before: UnixTime::from_millis(self.not_before),
@@ -226,8 +264,7 @@ impl StoredUsage {
 
 impl StoredPeer {
     fn of(watched: &Watched) -> Option<Self> {
-        let seen = |sighting: &Sighting| Some((StoredUsage::of(&sighting.usage), sighting.last_seen?.millis()));
-        let usages: Vec<_> = watched.usages.iter().filter_map(seen).collect();
+        let usages: Vec<_> = watched.usages.iter().filter_map(StoredSighting::of).collect();
         (!usages.is_empty()).then(|| Self { certificate: StoredCertificate::of(&watched.certificate), usages })
     }
 }
@@ -301,6 +338,7 @@ impl StoredEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::application::inventory::Source;
     use crate::application::outbox::Terms;
     use crate::application::shards::shard_of;
     use crate::config::Config;
@@ -323,8 +361,8 @@ mod tests {
         let usage = Usage::new(Role::Client, Some("orders".into()));
         let (mut inventory, mut ledger, mut outbox) =
             (Inventory::new(10), Ledger::default(), Outbox::new(std::iter::once(Terms::default())));
-        inventory.observe(&certificate, &usage, UnixTime::from_secs(3));
-        inventory.configure(certificate.clone(), Usage::new(Role::Ca, None));
+        inventory.enter(&certificate, &usage, Source::Peer(UnixTime::from_secs(3)), &[]);
+        inventory.enter(&certificate, &Usage::new(Role::Ca, None), Source::Config, &[]);
         let record = ledger.change(&certificate.id);
         record.checked_at = Some(UnixTime::from_secs(7));
         let notice = Notice {
@@ -367,7 +405,7 @@ mod tests {
         let known = known();
         let (mut inventory, mut ledger) = (Inventory::new(10), Ledger::default());
         let snapshot = Snapshot::decode(&stored(&known, false)).unwrap();
-        let undelivered = snapshot.restore(&mut inventory, &mut ledger);
+        let undelivered = snapshot.restore(&mut inventory, &mut ledger, true);
         assert_eq!(ledger.get(&known.certificate.id), known.ledger.get(&known.certificate.id));
         let watched = inventory.get(&known.certificate.id).unwrap();
         assert_eq!(watched.certificate, known.certificate);

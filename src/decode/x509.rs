@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use x509_parser::der_parser::asn1_rs::Tag;
 use x509_parser::prelude::{AttributeTypeAndValue, FromDer, GeneralName, X509Certificate, X509Name};
 
-use crate::domain::certificate::{MOST_NAMES, NAMES_BYTES};
+use crate::domain::certificate::{IdSource, MOST_NAMES, NAMES_BYTES, Position};
 use crate::domain::text::{LONGEST, harmless, hex};
 use crate::domain::{CertId, Certificate, UnixTime};
 
@@ -31,6 +31,8 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, NotACertificate> {
     trap(&name);
     Ok(Certificate {
         id: CertId::of_der(own),
+        source: IdSource::Fingerprint,
+        position: position(&x509),
         name,
         not_after: UnixTime::from_secs(x509.validity().not_after.timestamp()),
         not_before: UnixTime::from_secs(x509.validity().not_before.timestamp()),
@@ -39,6 +41,15 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, NotACertificate> {
         issuer: distinguished_name(x509.issuer()),
         sans,
     })
+}
+
+/// Whoever is no authority is a leaf, self-signed or not.
+fn position(x509: &X509Certificate<'_>) -> Position {
+    match x509.is_ca() {
+        false => Position::Leaf,
+        true if x509.subject().as_raw() == x509.issuer().as_raw() => Position::Root,
+        true => Position::Intermediate,
+    }
 }
 
 /// A number without the byte that says in DER that it is not negative.
@@ -208,6 +219,12 @@ mod tests {
         assert_eq!(certificate.serial_number, facts["serial"].as_str().unwrap_or_default());
         assert!(certificate.not_before < certificate.not_after);
         assert!(stored("quotes").0.subject.starts_with(r#"CN=a\"b\\c"#), "{}", stored("quotes").0.subject);
+    }
+
+    #[test]
+    fn its_position_is_what_the_certificate_says() {
+        assert_eq!(stored("ca").0.position, Position::Root);
+        assert_eq!(stored("localhost").0.position, Position::Leaf);
     }
 
     #[test]

@@ -21,6 +21,17 @@ impl CertId {
         Self::from_bytes(Sha256::digest(der).into())
     }
 
+    /// An id that stands for a certificate that nobody has shown, or for a place: made of these words. No DER begins like
+    /// them.
+    pub fn of_words(words: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for word in words {
+            hash.update(word.as_bytes());
+            hash.update([0]);
+        }
+        Self::from_bytes(hash.finalize().into())
+    }
+
     /// An id from its 32 bytes, as kept in shared data.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         let mut words = [0; 4];
@@ -76,11 +87,70 @@ impl fmt::Debug for CertId {
     }
 }
 
+/// What a certificate's id was made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdSource {
+    /// The SHA-256 of its DER.
+    #[default]
+    Fingerprint,
+    /// Serial number, validity and path, as Envoy's `/certs` tells them: nobody has shown the certificate itself.
+    Provisional,
+    /// Nothing is known of the certificate: the id stands for the place where one was expected.
+    Unknown,
+}
+
+impl IdSource {
+    /// Every source; a stored one is named by its place in here.
+    pub const ALL: [Self; 3] = [Self::Fingerprint, Self::Provisional, Self::Unknown];
+
+    /// The word of bodies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fingerprint => "sha256",
+            Self::Provisional => "serial_number",
+            Self::Unknown => "none",
+        }
+    }
+}
+
+/// Where a certificate stands in its chain, as it says itself (RFC 5280, 4.2.1.9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Position {
+    /// It is no authority.
+    Leaf,
+    /// An authority whose issuer is another one.
+    Intermediate,
+    /// An authority that is its own issuer.
+    Root,
+    /// Nobody has shown the certificate itself.
+    #[default]
+    Unknown,
+}
+
+impl Position {
+    /// Every position; a stored one is named by its place in here.
+    pub const ALL: [Self; 4] = [Self::Leaf, Self::Intermediate, Self::Root, Self::Unknown];
+
+    /// The word of bodies; `None` where it is not known.
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Leaf => Some("leaf"),
+            Self::Intermediate => Some("intermediate"),
+            Self::Root => Some("root"),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// What the monitor keeps of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// Its fingerprint.
+    /// Its fingerprint, or what stands for it.
     pub id: CertId,
+    /// What the id was made of.
+    pub source: IdSource,
+    /// Where it stands in its chain.
+    pub position: Position,
     /// The subject's common name, else the first subject alternative name, else the serial number; made harmless by
     /// [`text::harmless`](super::text::harmless).
     pub name: String,
@@ -108,7 +178,8 @@ impl Certificate {
     pub fn bare(id: CertId, name: &str, not_after: UnixTime) -> Self {
         let (serial_number, subject, issuer) = (String::new(), String::new(), String::new());
         let (name, not_before, sans) = (name.to_owned(), not_after, Vec::new());
-        Self { id, name, not_after, not_before, serial_number, subject, issuer, sans }
+        let (source, position) = (IdSource::default(), Position::default());
+        Self { id, source, position, name, not_after, not_before, serial_number, subject, issuer, sans }
     }
 }
 

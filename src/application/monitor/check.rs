@@ -81,7 +81,7 @@ impl Monitor {
             turn.spend(ASSESSING);
             self.judge(&certificate, usage, at, turn);
         }
-        self.inventory.mark_checked(id);
+        self.inventory.mark_checked(id, turn.now);
         if !is_cooling {
             self.record(id).checked_at = Some(at);
         }

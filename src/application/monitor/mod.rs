@@ -24,7 +24,7 @@ use self::observed::Batch;
 use self::send::Draft;
 use self::turn::{Turn, WORK, looking, pruning, storing};
 use super::effect::{Answer, CallId, Effect};
-use super::inventory::Inventory;
+use super::inventory::{CONFIG_PLACE, Inventory, Source};
 use super::ledger::Ledger;
 use super::metric::Dropped;
 use super::outbox::{self, Outbox};
@@ -285,7 +285,8 @@ impl Monitor {
             }
             turn.spend(1);
             self.listed = self.listed.saturating_add(1);
-            self.inventory.configure(Rc::clone(&listed.certificate), listed.usage.clone());
+            let place = listed.place.as_ref().map(|name| format!("{CONFIG_PLACE}{name}"));
+            self.inventory.enter(&listed.certificate, &listed.usage, Source::Config, place.as_slice());
         }
         true
     }

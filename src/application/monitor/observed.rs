@@ -10,7 +10,7 @@ use super::check::Cause;
 use super::flood::About;
 use super::turn::{Turn, parsing};
 use crate::application::effect::Effect;
-use crate::application::inventory::Admission;
+use crate::application::inventory::{Admission, Source};
 use crate::application::metric::{Dropped, Metric};
 use crate::application::observation::{LARGEST_ITEM, Observation};
 use crate::application::quarantine::{QUARANTINE, SUSPECT, encode_ids};
@@ -117,7 +117,7 @@ impl Monitor {
     /// Takes a certificate into the inventory and checks it.
     fn admit(&mut self, certificate: &Rc<Certificate>, usage: &Usage, turn: &mut Turn) {
         let id = certificate.id;
-        match self.inventory.observe(certificate, usage, turn.now) {
+        match self.inventory.enter(certificate, usage, Source::Peer(turn.now), &[]) {
             Admission::Known => {}
             Admission::New | Admission::Again => self.changes.note(&id),
             Admission::InPlaceOf(gone) => {

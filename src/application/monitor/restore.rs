@@ -25,7 +25,7 @@ impl Monitor {
             }
             SUSPECT => decode_ids(contents).map(|ids| ids.into_iter().take(1).for_each(|id| self.quarantine(id, turn))),
             _ => Snapshot::decode(contents).map(|snapshot| {
-                for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger) {
+                for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger, false) {
                     self.take_over(undelivered, turn);
                 }
             }),

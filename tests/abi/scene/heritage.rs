@@ -40,6 +40,8 @@ struct Contents {
 #[derive(Debug, Serialize)]
 struct Peer {
     id: Id,
+    source: u8,
+    position: u8,
     name: String,
     not_after: i64,
     not_before: i64,
@@ -47,7 +49,7 @@ struct Peer {
     subject: String,
     issuer: String,
     sans: Vec<String>,
-    usages: Vec<(u8, Option<String>, i64)>,
+    usages: Vec<Usage>,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,6 +59,9 @@ struct Record {
     notices: Vec<()>,
     told: Vec<()>,
 }
+
+/// Role, API, when last seen, whether found by discovery, places.
+type Usage = (u8, Option<String>, Option<i64>, bool, Vec<String>);
 
 #[derive(Clone, Copy, Debug)]
 struct Id([u8; 32]);
@@ -100,10 +105,13 @@ impl Heritage {
     pub fn add(&mut self, id: [u8; 32], now: Duration, end: Duration) {
         self.remember(id, now);
         let shard = self.shards.entry(shard_of(&id)).or_default();
-        let usage = (CLIENT, Some("orders".to_owned()), milliseconds(now));
+        let place = "listener/ingress".to_owned();
+        let usage = (CLIENT, Some("orders".to_owned()), Some(milliseconds(now)), false, vec![place]);
         let name = "Test Client".to_owned();
         shard.peers.push(Peer {
             id: Id(id),
+            source: 0,
+            position: 0,
             name,
             not_after: milliseconds(end),
             // What tests/data/client.pem says.

@@ -1,17 +1,24 @@
 //! The certificates that are watched, and when each of them crosses its next rule.
 
+mod sighting;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use self::sighting::{CONFIG_PLACE, MOST_PLACES, Sighting, Source};
 use super::shards::range_of;
+use crate::domain::certificate::IdSource;
 use crate::domain::time::MINUTE;
 use crate::domain::{CertId, Certificate, Role, UnixTime, Usage};
 
 /// The most usages of one certificate that are watched: a client names its API where that is read from the request.
 const MOST_USAGES: usize = 64;
+
+/// Certificates with the same end that are looked at for one with the same serial number.
+const MOST_TWINS: usize = 512;
 
 /// Sightings that lie closer together are one, where they are stored.
 const REFRESH: Duration = MINUTE.saturating_mul(10);
@@ -33,26 +40,38 @@ impl Watched {
         self.usages.iter().find(|sighting| sighting.usage == *usage)
     }
 
+    fn sighting_mut(&mut self, usage: &Usage) -> Option<&mut Sighting> {
+        self.usages.iter_mut().find(|sighting| sighting.usage == *usage)
+    }
+
     fn is_used_as(&self, role: Role) -> bool {
         self.usages.iter().any(|sighting| sighting.usage.role() == role)
     }
 
-    /// When a peer last presented it; `None` if the document lists it.
+    /// When a peer last presented it; `None` if it is known otherwise.
     fn last_seen(&self) -> Option<UnixTime> {
-        let seen = self.usages.iter().map(|sighting| sighting.last_seen);
+        let seen = self.usages.iter().map(|sighting| sighting.last_seen.filter(|_| sighting.is_of_peer()));
         seen.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten()
+    }
+
+    /// Whether another certificate has the same serial number and validity: all that Envoy's `/certs` tells.
+    pub fn is_twin_of(&self, serial_number: &str, not_before: UnixTime, not_after: UnixTime) -> bool {
+        let Certificate { serial_number: own, not_before: begin, not_after: end, .. } = &*self.certificate;
+        let digits = |number: &str| number.trim_start_matches('0').len();
+        *begin == not_before
+            && *end == not_after
+            && digits(own) == digits(serial_number)
+            && own.trim_start_matches('0').eq_ignore_ascii_case(serial_number.trim_start_matches('0'))
     }
 }
 
-/// How a usage is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighting {
-    /// The usage.
-    pub usage: Usage,
-    /// When an observer last handed it over; `None` for one that the document lists.
-    pub last_seen: Option<UnixTime>,
-    /// Whether it has been checked since it became known. A first report waits for no cooldown.
-    pub checked: bool,
+/// Whether nobody has shown a certificate yet.
+fn is_provisional(certificate: &Certificate) -> bool {
+    certificate.source == IdSource::Provisional
+}
+
+fn is_long_ago(before: Option<UnixTime>, now: UnixTime) -> bool {
+    before.is_some_and(|before| now.since(before).is_none_or(|age| age >= REFRESH))
 }
 
 /// What came of a sighting.
@@ -90,6 +109,8 @@ pub struct Inventory {
     wakeups: BTreeSet<(UnixTime, CertId)>,
     /// The certificates of peers by when they were last seen.
     seen: BTreeSet<(UnixTime, CertId)>,
+    /// How many of them nobody has shown yet.
+    provisional: u32,
     roles: Roles,
 }
 
@@ -111,13 +132,6 @@ impl Roles {
         self.is_changed |= self.of(role).is_some_and(|ends| ends.insert(end));
     }
 
-    /// Notes that a certificate is used for something.
-    fn enter(&mut self, watched: &mut Watched, usage: Usage, last_seen: Option<UnixTime>) {
-        self.note(&watched.certificate, usage.role());
-        watched.usages.retain(|sighting| sighting.usage != usage);
-        watched.usages.push(Sighting { usage, last_seen, checked: false });
-    }
-
     /// Notes that a certificate may be used for less than before.
     fn update(&mut self, watched: &Watched) {
         let Certificate { id, not_after, .. } = *watched.certificate;
@@ -131,46 +145,58 @@ impl Inventory {
     /// An empty inventory with room for so many certificates.
     pub fn new(most: usize) -> Self {
         let (watched, wakeups, seen) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { watched, most, wakeups, seen, roles: Roles::default() }
+        Self { watched, most, wakeups, seen, provisional: 0, roles: Roles::default() }
     }
 
-    /// Notes that a peer presented a certificate.
-    pub fn observe(&mut self, certificate: &Rc<Certificate>, usage: &Usage, now: UnixTime) -> Admission {
+    /// Notes who has told of a usage of a certificate, and where it sits. What is told of by a peer makes no room that it
+    /// would need; what is found or listed does.
+    pub fn enter(
+        &mut self,
+        certificate: &Rc<Certificate>,
+        usage: &Usage,
+        source: Source,
+        places: &[String],
+    ) -> Admission {
         let id = certificate.id;
-        let Some(known) = self.watched.get_mut(&id) else {
-            let mut admission = Admission::New;
-            if self.watched.len() >= self.most {
+        let mut admission = Admission::New;
+        if !self.watched.contains_key(&id) {
+            if self.watched.len() >= self.most && source != Source::Config {
                 let Some((_, oldest)) = self.seen.first().copied() else { return Admission::Full };
                 self.remove(&oldest);
                 admission = Admission::InPlaceOf(oldest);
             }
-            self.insert(Rc::clone(certificate), usage.clone(), Some(now));
-            return admission;
-        };
-        let before = known.last_seen();
-        let mut admission = Admission::New;
-        if let Some(sighting) = known.usages.iter_mut().find(|sighting| sighting.usage == *usage) {
-            // What the document lists stays, seen or not.
-            sighting.last_seen = sighting.last_seen.map(|_| now);
-            let is_long_ago = before.is_some_and(|before| now.since(before).is_none_or(|age| age >= REFRESH));
-            admission = if is_long_ago { Admission::Again } else { Admission::Known };
-        } else if known.usages.len() >= MOST_USAGES {
+            let certificate = Rc::clone(certificate);
+            self.provisional = self.provisional.saturating_add(u32::from(is_provisional(&certificate)));
+            self.watched.insert(id, Watched { certificate, usages: Vec::new(), wakes_at: None });
+        }
+        let Some(watched) = self.watched.get_mut(&id) else { return Admission::Full };
+        let before = watched.last_seen();
+        if let Some(sighting) = watched.usages.iter_mut().find(|sighting| sighting.usage == *usage) {
+            admission = match source {
+                Source::Peer(now) if is_long_ago(before, now) => Admission::Again,
+                _ => Admission::Known,
+            };
+            sighting.note(source, places);
+        } else if watched.usages.len() >= MOST_USAGES && source != Source::Config {
             return Admission::TooManyUsages;
         } else {
-            self.roles.enter(known, usage.clone(), Some(now));
+            let mut sighting = Sighting::new(usage.clone());
+            sighting.note(source, places);
+            watched.usages.push(sighting);
+            self.roles.note(&watched.certificate, usage.role());
         }
-        let after = known.last_seen();
+        let after = watched.last_seen();
         self.move_seen(id, before, after);
         admission
     }
 
-    /// Adds a certificate of the document.
-    pub fn configure(&mut self, certificate: Rc<Certificate>, usage: Usage) {
-        let id = certificate.id;
-        let Some(known) = self.watched.get_mut(&id) else { return self.insert(certificate, usage, None) };
-        let before = known.last_seen();
-        self.roles.enter(known, usage, None);
-        self.move_seen(id, before, None);
+    /// Has a usage looked at no earlier than `until`.
+    pub fn hold_back(&mut self, id: &CertId, usage: &Usage, until: UnixTime) {
+        let sighting = self.watched.get_mut(id).and_then(|watched| watched.sighting_mut(usage));
+        if let Some(sighting) = sighting {
+            sighting.waits_until = Some(until);
+            self.wake(*id, until);
+        }
     }
 
     /// Takes over a certificate that a predecessor watched.
@@ -178,27 +204,23 @@ impl Inventory {
         let id = certificate.id;
         let mut watched = Watched { certificate, usages: Vec::new(), wakes_at: None };
         watched.usages.extend(usages.take(MOST_USAGES));
-        let Some(seen) = watched.last_seen() else { return };
         let Entry::Vacant(entry) = self.watched.entry(id) else { return };
+        if watched.usages.is_empty() {
+            return;
+        }
         for sighting in &watched.usages {
             self.roles.note(&watched.certificate, sighting.usage.role());
         }
+        self.provisional = self.provisional.saturating_add(u32::from(is_provisional(&watched.certificate)));
+        let seen = watched.last_seen();
         entry.insert(watched);
-        self.seen.insert((seen, id));
+        self.move_seen(id, None, seen);
         // The document may allow less than the one before.
         if self.watched.len() > self.most
             && let Some((_, oldest)) = self.seen.first().copied()
         {
             self.remove(&oldest);
         }
-    }
-
-    fn insert(&mut self, certificate: Rc<Certificate>, usage: Usage, last_seen: Option<UnixTime>) {
-        let id = certificate.id;
-        let mut watched = Watched { certificate, usages: Vec::new(), wakes_at: None };
-        self.roles.enter(&mut watched, usage, last_seen);
-        self.watched.insert(id, watched);
-        self.move_seen(id, None, last_seen);
     }
 
     /// Brings the order of sightings up to date.
@@ -211,6 +233,7 @@ impl Inventory {
 
     fn remove(&mut self, id: &CertId) {
         let Some(mut gone) = self.watched.remove(id) else { return };
+        self.provisional = self.provisional.saturating_sub(u32::from(is_provisional(&gone.certificate)));
         gone.last_seen().map(|seen| self.seen.remove(&(seen, *id)));
         gone.wakes_at.map(|at| self.wakeups.remove(&(at, *id)));
         gone.usages.clear();
@@ -227,10 +250,52 @@ impl Inventory {
         self.watched.contains_key(id)
     }
 
-    /// Notes that a certificate's usages were checked.
-    pub fn mark_checked(&mut self, id: &CertId) {
+    /// Notes that a certificate's usages were checked, but for those that wait still.
+    pub fn mark_checked(&mut self, id: &CertId, now: UnixTime) {
         for sighting in self.watched.get_mut(id).into_iter().flat_map(|watched| &mut watched.usages) {
-            sighting.checked = true;
+            sighting.waits_until = sighting.waits_until.filter(|until| *until > now);
+            sighting.checked |= sighting.waits_until.is_none();
+        }
+    }
+
+    /// A watched certificate with this serial number and validity; one that somebody has shown, if there is one.
+    pub fn twin(&self, serial_number: &str, not_before: UnixTime, not_after: UnixTime) -> Option<&Watched> {
+        let is_twin = |watched: &&Watched| watched.is_twin_of(serial_number, not_before, not_after);
+        let mut twins = self.ending_at(not_after).filter(is_twin);
+        let first = twins.next()?;
+        Some(if is_provisional(&first.certificate) { twins.next().unwrap_or(first) } else { first })
+    }
+
+    /// The certificate that stands for one that has been shown now.
+    pub fn stand_in(&self, shown: &Certificate) -> Option<CertId> {
+        if self.provisional == 0 || is_provisional(shown) {
+            return None;
+        }
+        let Certificate { serial_number, not_before, not_after, .. } = shown;
+        let stand_in = |watched: &&Watched| {
+            is_provisional(&watched.certificate) && watched.is_twin_of(serial_number, *not_before, *not_after)
+        };
+        self.ending_at(*not_after).find(stand_in).map(|watched| watched.certificate.id)
+    }
+
+    /// Some of the certificates that end at a moment.
+    fn ending_at(&self, end: UnixTime) -> impl Iterator<Item = &Watched> {
+        let (first, last) = (CertId::from_bytes([0; 32]), CertId::from_bytes([0xff; 32]));
+        let ends = self.roles.ends.iter().flat_map(move |ends| ends.range((end, first)..=(end, last)));
+        ends.take(MOST_TWINS).filter_map(|(_, id)| self.get(id))
+    }
+
+    /// Has a certificate that has been shown take the place of the one that stood for it.
+    pub fn replace(&mut self, stand_in: &CertId, shown: &Rc<Certificate>) {
+        let Some(before) = self.watched.get(stand_in) else { return };
+        let usages = before.usages.clone();
+        self.remove(stand_in);
+        for Sighting { usage, is_listed, found_in, last_seen, places, .. } in usages {
+            let sources =
+                [is_listed.then_some(Source::Config), found_in.map(Source::Admin), last_seen.map(Source::Peer)];
+            for source in sources.into_iter().flatten() {
+                self.enter(shown, &usage, source, &places);
+            }
         }
     }
 
@@ -278,21 +343,43 @@ impl Inventory {
     /// Forgets the usages of a certificate that peers presented and that were last seen before `since`; whether there
     /// were any.
     pub fn forget_peers(&mut self, id: &CertId, since: UnixTime) -> bool {
+        self.forget(id, |sighting| {
+            if sighting.is_of_peer() && sighting.last_seen.is_some_and(|seen| seen < since) {
+                sighting.last_seen = None;
+            }
+        })
+    }
+
+    /// Forgets that rounds of discovery before `round` found usages of a certificate; whether there are fewer now.
+    pub fn forget_found(&mut self, id: &CertId, round: u32) -> bool {
+        self.forget(id, |sighting| sighting.found_in = sighting.found_in.filter(|found| *found == round))
+    }
+
+    /// Forgets a usage that peers presented, because a better one is known; whether there was one.
+    pub fn forget_usage(&mut self, id: &CertId, usage: &Usage) -> bool {
+        self.forget(id, |sighting| {
+            if sighting.usage == *usage && sighting.is_of_peer() {
+                sighting.last_seen = None;
+            }
+        })
+    }
+
+    /// Drops the usages of which nobody tells any more after `change`; whether there were any.
+    fn forget(&mut self, id: &CertId, change: impl Fn(&mut Sighting)) -> bool {
         let Some(watched) = self.watched.get_mut(id) else { return false };
-        let is_gone = |sighting: &Sighting| sighting.last_seen.is_some_and(|seen| seen < since);
-        if !watched.usages.iter().any(is_gone) {
-            return false;
-        }
-        if watched.usages.iter().all(is_gone) {
-            self.remove(id);
-            return true;
-        }
         let before = watched.last_seen();
-        watched.usages.retain(|sighting| !is_gone(sighting));
-        self.roles.update(watched);
-        let after = watched.last_seen();
+        watched.usages.iter_mut().for_each(change);
+        let is_less = watched.usages.iter().any(Sighting::is_over);
+        if is_less {
+            watched.usages.retain(|sighting| !sighting.is_over());
+            self.roles.update(watched);
+        }
+        let (after, is_gone) = (watched.last_seen(), watched.usages.is_empty());
         self.move_seen(*id, before, after);
-        true
+        if is_gone {
+            self.remove(id);
+        }
+        is_less
     }
 
     /// How many certificates are watched.
