@@ -13,21 +13,20 @@ use super::time::UnixTime;
 pub struct Notice {
     /// The certificate, so that there is something to say when it is gone.
     pub certificate: Rc<Certificate>,
-    /// The name of the rule that was crossed.
+    /// The kind of event that it was.
+    pub kind: EventKind,
+    /// The name of the rule that was crossed, or of what is wrong.
     pub rule: String,
+    /// When it was crossed, or began.
+    pub since: UnixTime,
     /// What was left when its rule was crossed: tells which rule it was, and which ones are tighter.
     pub remaining: Duration,
+    /// Where the certificate sat.
+    pub places: Vec<String>,
     /// When it was made; the event cooldown counts from here.
     pub at: UnixTime,
     /// The handlers whose cooldown was given back: they did not get it, and nobody is at it.
     pub owed: Vec<String>,
-}
-
-impl Notice {
-    /// The kind of event that it was.
-    pub const fn kind(&self) -> EventKind {
-        if self.remaining.is_zero() { EventKind::CertificateExpired } else { EventKind::CertificateExpiringSoon }
-    }
 }
 
 /// Whether an assessment is worth an event.
@@ -56,6 +55,28 @@ pub enum Because {
     CooldownActive,
     /// The last event seems to lie far in the future: the clock was set back, and the cooldown means nothing.
     ClockSetBack,
+}
+
+/// Whether an incident that lasts, or happens again, is worth an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repetition {
+    /// Tell every handler.
+    Notify,
+    /// Tell those who did not get the last event that very event again.
+    Retry,
+    /// Tell nobody.
+    Quiet,
+}
+
+/// Decides by what was sent before about the same incident.
+pub fn repeat(last: Option<&Notice>, period: Duration, now: UnixTime) -> Repetition {
+    match last {
+        // One far in the future was made before the clock was set back.
+        Some(last) if last.at > now.after(period) || now >= last.at.after(period) => Repetition::Notify,
+        Some(last) if last.owed.is_empty() => Repetition::Quiet,
+        Some(_) => Repetition::Retry,
+        None => Repetition::Notify,
+    }
 }
 
 /// Decides by what was sent before and by the event cooldown, called `period` here because a cooldown of zero still
@@ -100,7 +121,9 @@ mod tests {
     fn notice(rule: &Rule, at: UnixTime, owed: &[&str]) -> Notice {
         let certificate = Rc::new(Certificate::bare(CertId::of_der(b"der"), "localhost", END));
         let owed = owed.iter().map(|name| (*name).to_owned()).collect();
-        Notice { certificate, rule: rule.name().to_owned(), remaining: rule.remaining(), at, owed }
+        let since = END.before(rule.remaining());
+        let (kind, name) = (EventKind::of(rule), rule.name().to_owned());
+        Notice { certificate, kind, rule: name, since, remaining: rule.remaining(), places: Vec::new(), at, owed }
     }
 
     #[test]

@@ -2,6 +2,17 @@
 
 use super::role::Role;
 
+/// What is known of a handshake that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// What was wrong.
+    pub reason: Reason,
+    /// What Envoy says about it.
+    pub text: String,
+    /// The peer's address.
+    pub address: Option<String>,
+}
+
 /// What was wrong with the certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {

@@ -8,8 +8,9 @@ use minijinja::value::{Enumerator, Object};
 
 pub use super::samples::samples;
 use super::timestamp::rfc3339;
+use crate::domain::certificate::IdSource;
 use crate::domain::time::MINUTE;
-use crate::domain::{Event, EventKind, UnixTime};
+use crate::domain::{Certificate, Detail, Event, EventKind, Rejection, UnixTime};
 
 /// What a body says beside its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +33,13 @@ pub(super) type Field = (&'static str, fn(&Event, Context) -> Value);
 
 /// Every field: those of the default body first, then what other receivers ask for. What an event does not have (`api_id`
 /// of a server, `expired_at` of one that is expiring) is nothing: false in an `if`, `null` in JSON, and empty in a text.
-pub(super) const FIELDS: [Field; 25] = [
+pub(super) const FIELDS: [Field; 33] = [
     ("event", |event, _| event.kind.as_str().into()),
     ("message", |event, _| event.message().into()),
-    ("cert_id", |event, _| event.certificate.id.to_string().into()),
-    ("cert_name", |event, _| event.certificate.name.as_str().into()),
-    ("expires_at", |event, _| (!is_expired(event)).then(|| rfc3339(event.certificate.not_after)).into()),
-    ("days_remaining", |event, _| (!is_expired(event)).then(|| event.days_remaining()).into()),
+    ("cert_id", |event, _| is_shown(event).then(|| event.certificate.id.to_string()).into()),
+    ("cert_name", |event, _| is_shown(event).then_some(event.certificate.name.as_str()).into()),
+    ("expires_at", |event, _| is_valid(event).then(|| rfc3339(event.certificate.not_after)).into()),
+    ("days_remaining", |event, _| is_valid(event).then(|| event.days_remaining()).into()),
     ("expired_at", |event, _| is_expired(event).then(|| rfc3339(event.certificate.not_after)).into()),
     ("days_since_expiry", |event, _| is_expired(event).then(|| event.days_since_expiry()).into()),
     ("cert_role", |event, _| event.usage.role().as_str().into()),
@@ -53,15 +54,23 @@ pub(super) const FIELDS: [Field; 25] = [
     ("subject", |event, _| known(&event.certificate.subject)),
     ("issuer", |event, _| known(&event.certificate.issuer)),
     ("sans", |event, _| event.certificate.sans.clone().into()),
-    ("not_before", |event, _| rfc3339(event.certificate.not_before).into()),
-    ("not_after", |event, _| rfc3339(event.certificate.not_after).into()),
+    ("not_before", |event, _| is_shown(event).then(|| rfc3339(event.certificate.not_before)).into()),
+    ("not_after", |event, _| is_shown(event).then(|| rfc3339(event.certificate.not_after)).into()),
+    ("cert_id_source", |event, _| event.certificate.source.as_str().into()),
+    ("cert_position", |event, _| event.certificate.position.as_str().into()),
+    ("places", |event, _| event.places.clone().into()),
+    ("place", |event, _| event.places.first().map(String::as_str).into()),
+    ("reason", |event, _| rejection(event).map(|rejection| rejection.reason.as_str()).into()),
+    ("detail", |event, _| rejection(event).map(|rejection| rejection.text.as_str()).into()),
+    ("address", |event, _| rejection(event).and_then(|rejection| rejection.address.as_deref()).into()),
+    ("held", |event, context| group(&HELD, event, context)),
     ("alert", |event, context| group(&ALERT, event, context)),
     ("unix", |event, context| group(&UNIX, event, context)),
     ("data", |event, context| group(&DATA, event, context)),
 ];
 
-/// Fields that hold others: `alert`, `unix` and `data`.
-pub(super) const GROUPS: [(&str, &[Field]); 3] = [("alert", &ALERT), ("unix", &UNIX), ("data", &DATA)];
+/// Fields that hold others: `alert`, `unix`, `data` and `held`.
+pub(super) const GROUPS: [(&str, &[Field]); 4] = [("alert", &ALERT), ("unix", &UNIX), ("data", &DATA), ("held", &HELD)];
 
 /// An alert that is a test is seen, and then gone.
 const TEST_LASTS: Duration = MINUTE.saturating_mul(5);
@@ -81,19 +90,26 @@ const ALERT: [Field; 4] = [
     }),
 ];
 
+/// The certificate that Envoy holds and does not serve.
+const HELD: [Field; 3] = [
+    ("cert_id", |event, _| held(event).map(|held| held.id.to_string()).into()),
+    ("cert_name", |event, _| held(event).map(|held| held.name.as_str()).into()),
+    ("expires_at", |event, _| held(event).map(|held| rfc3339(held.not_after)).into()),
+];
+
 /// Times in seconds since 1970.
 const UNIX: [Field; 3] = [
     ("timestamp", |event, _| event.timestamp.secs().into()),
-    ("not_before", |event, _| event.certificate.not_before.secs().into()),
-    ("not_after", |event, _| event.certificate.not_after.secs().into()),
+    ("not_before", |event, _| is_shown(event).then(|| event.certificate.not_before.secs()).into()),
+    ("not_after", |event, _| is_shown(event).then(|| event.certificate.not_after.secs()).into()),
 ];
 
 /// What a body that was written for `NetBox` SSL names.
 const DATA: [Field; 9] = [
-    ("common_name", |event, _| event.certificate.name.as_str().into()),
-    ("valid_to", |event, _| rfc3339(event.certificate.not_after).into()),
+    ("common_name", |event, _| is_shown(event).then_some(event.certificate.name.as_str()).into()),
+    ("valid_to", |event, _| is_shown(event).then(|| rfc3339(event.certificate.not_after)).into()),
     ("issuer", |event, _| known(&event.certificate.issuer)),
-    ("days_remaining", |event, _| days_left(event).into()),
+    ("days_remaining", |event, _| is_shown(event).then(|| days_left(event)).into()),
     ("threshold", |event, _| threshold(&event.rule)),
     // That one counts the services that use a certificate. An event is about one use of it.
     ("assignment_count", |_, _| 1.into()),
@@ -102,8 +118,39 @@ const DATA: [Field; 9] = [
     ("sans", |event, _| event.certificate.sans.clone().into()),
 ];
 
+/// Whether the certificate's end is told as one that has passed.
 fn is_expired(event: &Event) -> bool {
-    event.kind == EventKind::CertificateExpired
+    match event.kind {
+        EventKind::CertificateExpired => true,
+        EventKind::CertificateStale | EventKind::CertificateRejected => {
+            is_shown(event) && event.timestamp >= event.certificate.not_after
+        }
+        _ => false,
+    }
+}
+
+/// Whether it is told as one that is to come.
+fn is_valid(event: &Event) -> bool {
+    is_shown(event) && !is_expired(event)
+}
+
+/// Whether anything is known of the certificate.
+fn is_shown(event: &Event) -> bool {
+    event.certificate.source != IdSource::Unknown
+}
+
+fn rejection(event: &Event) -> Option<&Rejection> {
+    match &event.detail {
+        Detail::Rejection(rejection) => Some(rejection),
+        Detail::Nothing | Detail::Held(_) => None,
+    }
+}
+
+fn held(event: &Event) -> Option<&Certificate> {
+    match &event.detail {
+        Detail::Held(certificate) => Some(certificate),
+        Detail::Nothing | Detail::Rejection(_) => None,
+    }
 }
 
 fn known(text: &str) -> Value {

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use crate::domain::certificate::IdSource;
 use crate::domain::text::LONGEST;
 use crate::domain::time::DAY;
-use crate::domain::{CertId, Certificate, Event, EventKind, Role, Rule, UnixTime, Usage};
+use crate::domain::{CertId, Certificate, Detail, Event, EventKind, Reason, Rejection, Role, Rule, UnixTime, Usage};
 
 /// A text that no way of writing it leaves as it is.
 const DELICATE: &str = "\"a\\b\" {{ c }} <d> @e](f) é漢🔒";
@@ -22,7 +23,11 @@ pub(super) fn trials() -> impl Iterator<Item = Event> {
     EventKind::ALL.into_iter().flat_map(move |kind| {
         let mut unknown = sample(kind, Role::Ca, DELICATE);
         let Certificate { id, name, not_after, .. } = &*unknown.certificate;
-        unknown.certificate = Rc::new(Certificate::bare(*id, name, *not_after));
+        let bare = Certificate::bare(*id, name, *not_after);
+        let is_shown = kind != EventKind::CertificateRejected;
+        let source = if is_shown { IdSource::Provisional } else { IdSource::Unknown };
+        unknown.certificate = Rc::new(Certificate { source, ..bare });
+        unknown.places.clear();
         let mut late = sample(kind, Role::Upstream, DELICATE);
         let end = late.certificate.not_after;
         if kind == EventKind::CertificateExpired {
@@ -33,6 +38,19 @@ pub(super) fn trials() -> impl Iterator<Item = Event> {
         }
         [sample(kind, Role::Server, DELICATE), unknown, sample(kind, Role::Client, &longest), late]
     })
+}
+
+fn detail(kind: EventKind, text: &str) -> Detail {
+    match kind {
+        EventKind::CertificateStale => {
+            Detail::Held(Rc::new(Certificate::bare(CertId::of_der(b"held"), text, UnixTime::from_secs(0))))
+        }
+        EventKind::CertificateRejected => {
+            let (text, address) = (text.to_owned(), Some(text.to_owned()));
+            Detail::Rejection(Rc::new(Rejection { reason: Reason::Expired, text, address }))
+        }
+        _ => Detail::Nothing,
+    }
 }
 
 /// An event of `kind` about a certificate that is called `name`, as is everything else about it that has a name.
@@ -53,7 +71,10 @@ pub(super) fn sample(kind: EventKind, role: Role, name: &str) -> Event {
             sans: vec![name.to_owned(), name.to_owned()],
             ..Certificate::bare(CertId::of_der(b"sample"), name, end)
         }),
+        about: CertId::of_der(b"sample"),
         usage: Usage::new(role, Some(name.to_owned())),
+        places: vec![name.to_owned()],
+        detail: detail(kind, name),
         rule: crossed.name().to_owned(),
         since,
         timestamp: since,

@@ -69,7 +69,8 @@ impl Monitor {
         let record = self.ledger.get(id);
         let is_cooling = cause == Cause::Routine && self.is_cooling(record, at);
         let is_wanted = |usage: &&Usage| !is_cooling || is_pressing(watched, record, usage);
-        let usages: Vec<_> = watched.usages.iter().map(|sighting| &sighting.usage).filter(is_wanted).cloned().collect();
+        let ready = watched.usages.iter().filter(|sighting| sighting.waits_until.is_none_or(|until| until <= turn.now));
+        let usages: Vec<_> = ready.map(|sighting| &sighting.usage).filter(is_wanted).cloned().collect();
         if usages.is_empty() {
             if self.flood.admits(About::Check, turn.now) {
                 debug!("Skipping certificate - cooldown active cert_id={}", id.short());
@@ -103,16 +104,20 @@ impl Monitor {
         let config = Rc::clone(&self.config);
         let period = config.expiry.period();
         let assessment = assess(certificate.not_after, &config.expiry.rules, turn.now);
+        let places = self.places_of(&certificate.id, usage);
         let last = self.ledger.get(&certificate.id).and_then(|record| record.notices.get(usage));
         match decide(&assessment, last, period, at) {
             Verdict::Quiet(_) => {}
             Verdict::Notify(crossing, _) => {
                 turn.spend(EVENT);
-                let event = Event::new(certificate, usage, &crossing, period, at, turn.now);
+                let event = Event::new(certificate, usage, &places, &crossing, period, at, turn.now);
                 let notice = Notice {
                     certificate: Rc::clone(certificate),
+                    kind: event.kind,
                     rule: event.rule.clone(),
+                    since: event.since,
                     remaining: crossing.rule.remaining(),
+                    places,
                     at,
                     owed: Vec::new(),
                 };
@@ -124,13 +129,18 @@ impl Monitor {
                 turn.spend(EVENT);
                 let Some(notice) = last else { return };
                 let (noticed_at, owed) = (notice.at, notice.owed.clone());
-                let event = Event::new(certificate, usage, &crossing, period, noticed_at, turn.now);
+                let event = Event::new(certificate, usage, &places, &crossing, period, noticed_at, turn.now);
                 if let Some(notice) = self.record(&certificate.id).notices.get_mut(usage) {
                     notice.owed.clear();
                 }
                 self.tell(&event, noticed_at, Some(&owed), turn);
             }
         }
+    }
+
+    fn places_of(&self, id: &CertId, usage: &Usage) -> Vec<String> {
+        let sighting = self.inventory.get(id).and_then(|watched| watched.sighting(usage));
+        sighting.map(|sighting| sighting.places.clone()).unwrap_or_default()
     }
 
     /// What is remembered of a certificate, to be changed.

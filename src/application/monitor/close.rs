@@ -8,7 +8,8 @@ use crate::application::outbox::Entry;
 use crate::application::shards::SHARDS;
 use crate::config::{Handler, Webhook};
 use crate::domain::assessment::assess;
-use crate::domain::{CertId, Event, Usage};
+use crate::domain::ledger::Notice;
+use crate::domain::{CertId, Event, EventKind, Usage};
 
 impl Monitor {
     /// Tells those receivers of a certificate's alerts again that would take them for over otherwise.
@@ -26,7 +27,8 @@ impl Monitor {
         let told = record.notices.iter().filter(|(usage, _)| watched.sighting(usage).is_some());
         let events: Vec<_> = told
             .map(|(usage, notice)| {
-                let event = Event::new(&watched.certificate, usage, &crossing, period, notice.at, turn.now);
+                let places = watched.sighting(usage).map(|sighting| sighting.places.clone()).unwrap_or_default();
+                let event = Event::new(&watched.certificate, usage, &places, &crossing, period, notice.at, turn.now);
                 (notice.at, notice.owed.clone(), event)
             })
             .collect();
@@ -64,16 +66,24 @@ impl Monitor {
     pub(super) fn close_ended(&mut self, id: &CertId, turn: &mut Turn) {
         let Some(record) = self.ledger.get(id) else { return };
         let watched = self.inventory.get(id);
-        let is_over = |usage: &&Usage| watched.is_none_or(|watched| watched.sighting(usage).is_none());
-        let over: Vec<_> = record.notices.keys().filter(is_over).cloned().collect();
+        let is_unused = |usage: &Usage| watched.is_none_or(|watched| watched.sighting(usage).is_none());
+        // What happened at a place does not end with a certificate.
+        let is_over =
+            |(usage, notice): &(&Usage, &Notice)| EventKind::OF_TYK.contains(&notice.kind) && is_unused(usage);
+        let over: Vec<_> = record.notices.iter().filter(is_over).map(|(usage, _)| usage.clone()).collect();
         for usage in over {
-            let Some(notice) = self.record(id).notices.remove(&usage) else { continue };
-            turn.spend(EVENT);
-            let event = Event::closing(&notice, &usage, turn.now);
-            self.announce_event(&event, turn);
-            self.tell(&event, turn.now, None, turn);
-            // What comes back is told again.
-            self.record(id).told.retain(|(known, kind, _), _| *known != usage || *kind == event.kind);
+            self.close(id, &usage, turn);
         }
+    }
+
+    /// Closes the alert about a usage.
+    pub(super) fn close(&mut self, about: &CertId, usage: &Usage, turn: &mut Turn) {
+        let Some(notice) = self.record(about).notices.remove(usage) else { return };
+        turn.spend(EVENT);
+        let event = Event::closing(*about, &notice, usage, turn.now);
+        self.announce_event(&event, turn);
+        self.tell(&event, turn.now, None, turn);
+        // What comes back is told again.
+        self.record(about).told.retain(|(known, kind, _), _| known != usage || *kind == event.kind);
     }
 }

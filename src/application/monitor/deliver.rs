@@ -22,7 +22,7 @@ impl Monitor {
     /// Puts an event into the outbox of every handler that wants it, or of those it is owed to.
     pub(super) fn tell(&mut self, event: &Event, noticed_at: UnixTime, owed: Option<&[String]>, turn: &mut Turn) {
         let config = Rc::clone(&self.config);
-        let id = event.certificate.id;
+        let id = event.about;
         // What is owed to a webhook that the document does not have any more goes to those that want it now.
         let is_webhook = |name: &String| config.handlers.iter().any(|known| known.name == *name);
         let has_heirs = owed.is_some_and(|owed| !owed.iter().all(is_webhook));
@@ -73,7 +73,7 @@ impl Monitor {
     /// Puts an entry into the outbox of a webhook. If too many wait there, the least severe makes room, the oldest of
     /// these.
     pub(super) fn post(&mut self, handler: usize, entry: Entry, turn: &mut Turn) {
-        let (id, usage) = (entry.event.certificate.id, entry.event.usage.clone());
+        let (id, usage) = (entry.event.about, entry.event.usage.clone());
         turn.spend(looking(self.outbox.len_of(handler)));
         if !self.outbox.has_room(handler) && !self.outbox.contains(handler, &id, &usage) {
             turn.spend(looking(self.outbox.len_of(handler)).saturating_mul(3));
@@ -90,7 +90,7 @@ impl Monitor {
     /// Gives the cooldown back to a webhook for which too many events wait already.
     pub(super) fn find_no_room(&mut self, entry: &Entry, handler: usize, turn: &mut Turn) {
         turn.count(Metric::dropped_total(Dropped::OutboxFull), 1);
-        let id = entry.event.certificate.id;
+        let id = entry.event.about;
         self.changes.note(&id);
         if self.outbox.refuse(handler, id) {
             let name = self.name_of(handler);
@@ -136,7 +136,7 @@ impl Monitor {
         }
         // Where no round comes by, the certificate is looked at for this alone.
         let next = turn.now.after(HOUR);
-        self.inventory.wake(entry.event.certificate.id, next);
+        self.inventory.wake(entry.event.about, next);
         next
     }
 
@@ -148,7 +148,7 @@ impl Monitor {
         }
         let event = &entry.event;
         let name = self.name_of(handler);
-        let record = self.record(&event.certificate.id);
+        let record = self.record(&event.about);
         let key = (event.usage.clone(), event.kind, name.clone());
         if record.told.get(&key) == Some(&entry.noticed_at) {
             record.told.remove(&key);
@@ -180,7 +180,7 @@ impl Monitor {
             // The next one in the chain, which has an end.
             return self.pass_on(entry, index, turn);
         }
-        let told = &mut self.record(&event.certificate.id).told;
+        let told = &mut self.record(&event.about).told;
         let key = (event.usage.clone(), event.kind, heir.name.clone());
         if told.insert(key, entry.noticed_at) != Some(entry.noticed_at) {
             if self.flood.admits(About::Event, turn.now) {
@@ -194,11 +194,11 @@ impl Monitor {
     /// Whether `event` closes an alert that a handler was told in place of another one, and that it wants to hear the end
     /// of.
     fn was_passed_on(&self, event: &Event, handler: &Handler) -> bool {
-        let Some(record) = self.ledger.get(&event.certificate.id).filter(|_| event.closes.is_some()) else {
+        let Some(record) = self.ledger.get(&event.about).filter(|_| event.closes.is_some()) else {
             return false;
         };
         let was_told = |kind| record.told.contains_key(&(event.usage.clone(), kind, handler.name.clone()));
-        handler.is_active() && handler.routing.send_resolved && EventKind::OF_TYK.into_iter().any(was_told)
+        handler.is_active() && handler.routing.send_resolved && EventKind::OF_CERTIFICATES.into_iter().any(was_told)
     }
 
     /// Says that all was in vain, once for each webhook and event cooldown.

@@ -46,7 +46,7 @@ impl Monitor {
     /// Goes on with the delivery of an event, at once: whatever stood in its way may be gone with the predecessor.
     fn take_over(&mut self, undelivered: Undelivered, turn: &mut Turn) {
         let Undelivered { event, webhook, tries, is_passed_on, noticed_at } = undelivered;
-        let id = event.certificate.id;
+        let id = event.about;
         let config = Rc::clone(&self.config);
         self.changes.note(&id);
         let handler = config.handlers.iter().position(|handler| handler.webhook().is_some() && handler.name == webhook);

@@ -58,7 +58,7 @@ impl Monitor {
         let wish = self.note_health(handler, outcome, response, turn);
         let is_shared = entries.len() > 1;
         for entry in entries {
-            self.changes.note(&entry.event.certificate.id);
+            self.changes.note(&entry.event.about);
             if outcome == Outcome::Delivered {
                 if self.flood.admits(About::Delivery, turn.now) {
                     debug!("Request to webhook succeeded webhook={name} attempt={}", entry.tries);
@@ -164,7 +164,7 @@ impl Monitor {
             while self.is_gone(handler) && turn.has_work_left() {
                 let Some(entry) = self.outbox.take_back(handler) else { break };
                 turn.spend(EVENT);
-                self.changes.note(&entry.event.certificate.id);
+                self.changes.note(&entry.event.about);
                 self.give_up(&entry, handler, Outcome::Gone, turn);
             }
         }

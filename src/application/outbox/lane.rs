@@ -162,7 +162,7 @@ impl Lane {
     pub(super) fn first_certificates(&self, now: UnixTime) -> impl Iterator<Item = &CertId> {
         let is_ready = self.next() <= now;
         let count = if is_ready { self.terms.batch.map_or(self.terms.max_in_flight, |batch| batch.max) } else { 0 };
-        self.waiting.values().take(count).map(|entry| &entry.event.certificate.id)
+        self.waiting.values().take(count).map(|entry| &entry.event.about)
     }
 
     /// Takes what is due and stored and may go together, under the name of a call.
@@ -182,7 +182,7 @@ impl Lane {
         // Only what was never tried goes before its time.
         for (key, entry) in due.filter(|((due, _), entry)| *due <= now || entry.tries == 0) {
             // In their order, whatever else is going on: what is not stored yet is waited for.
-            waits_for_storage = !is_stored(&entry.event.certificate.id);
+            waits_for_storage = !is_stored(&entry.event.about);
             if waits_for_storage {
                 break;
             }
@@ -267,6 +267,7 @@ mod tests {
         let certificate = std::rc::Rc::make_mut(&mut event.certificate);
         certificate.id = CertId::of_der(name.as_bytes());
         name.clone_into(&mut certificate.name);
+        event.about = event.certificate.id;
         event
     }
 

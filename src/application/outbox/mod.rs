@@ -38,11 +38,11 @@ impl Entry {
     }
 
     fn is_about_same(&self, other: &Self) -> bool {
-        self.is_about(&other.event.certificate.id, &other.event.usage)
+        self.is_about(&other.event.about, &other.event.usage)
     }
 
     fn is_about(&self, id: &CertId, usage: &Usage) -> bool {
-        self.event.certificate.id == *id && self.event.usage == *usage
+        self.event.about == *id && self.event.usage == *usage
     }
 }
 
@@ -218,12 +218,12 @@ impl Outbox {
         let in_flight = self.lanes.iter().enumerate().flat_map(|(index, lane)| {
             lane.in_flight().iter().flat_map(|(_, entries)| entries).map(move |entry| (None, index, entry))
         });
-        waiting.chain(in_flight).filter(move |(_, _, entry)| shard_of(&entry.event.certificate.id) == shard)
+        waiting.chain(in_flight).filter(move |(_, _, entry)| shard_of(&entry.event.about) == shard)
     }
 
     /// The certificates of everything that waits.
     pub fn certificates(&self) -> impl Iterator<Item = &CertId> {
-        self.lanes.iter().flat_map(Lane::waiting).map(|(_, entry)| &entry.event.certificate.id)
+        self.lanes.iter().flat_map(Lane::waiting).map(|(_, entry)| &entry.event.about)
     }
 
     /// How many entries wait for a webhook or its answer.

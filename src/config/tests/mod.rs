@@ -133,7 +133,7 @@ fn a_wrong_value_is_named_with_its_path_and_what_is_allowed() {
         (
             webhook_with(r#", "events": ["CertificateRenewed"]"#),
             "webhooks[0].events[0]: \"CertificateRenewed\" is not allowed; expected one of *, CertificateExpiringSoon, \
-             CertificateExpired, CertificateResolved"
+             CertificateExpired, CertificateResolved, CertificateStale, CertificateRejected"
                 .into(),
         ),
         (

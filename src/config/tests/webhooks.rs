@@ -31,8 +31,10 @@ fn event(kind: EventKind, api_id: Option<&str>) -> Event {
 fn closing(alert: EventKind) -> Event {
     let Event { certificate, usage, rule, .. } = event(alert, Some("orders"));
     let remaining = Duration::from_secs(u64::from(alert == EventKind::CertificateExpiringSoon));
-    let notice = Notice { certificate, rule, remaining, at: UnixTime::from_secs(5), owed: Vec::new() };
-    Event::closing(&notice, &usage, UnixTime::from_secs(9))
+    let (about, at) = (certificate.id, UnixTime::from_secs(5));
+    let notice =
+        Notice { certificate, kind: alert, rule, since: at, remaining, places: Vec::new(), at, owed: Vec::new() };
+    Event::closing(about, &notice, &usage, UnixTime::from_secs(9))
 }
 
 #[test]

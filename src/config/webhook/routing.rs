@@ -49,7 +49,8 @@ impl Routing {
             // It follows its alert; who names it wants it of all that they would want.
             Some(alert) => {
                 // One that has ended was about to end before.
-                let was_told = EventKind::OF_TYK.into_iter().filter(|kind| *kind <= alert).any(wants);
+                let was_told = wants(alert)
+                    || (alert == EventKind::CertificateExpired && wants(EventKind::CertificateExpiringSoon));
                 (self.send_resolved && was_told) || self.events.contains(&event.kind)
             }
             None => wants(event.kind),

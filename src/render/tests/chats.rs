@@ -41,6 +41,7 @@ fn slack_gets_an_attachment_or_blocks() {
             "fields": [
                 field("Name", "api"),
                 field("API", "api"),
+                field("Place", "api"),
                 field("Days left", "30"),
                 field("Issuer", "CN=api"),
                 field("Serial number", "1A2B3C"),
@@ -66,6 +67,7 @@ fn slack_gets_an_attachment_or_blocks() {
                     "fields": [
                         field("Name: api"),
                         field("API: api"),
+                        field("Place: api"),
                         field("Days left: 30"),
                         field("Issuer: CN=api"),
                         field("Serial number: 1A2B3C"),
@@ -120,6 +122,7 @@ fn teams_gets_a_card_without_markdown() {
                 "body": [
                     title,
                     row("API", "api"),
+                    row("Place", "api"),
                     row("Valid until", "1970-01-01T00:00:00Z"),
                     row("Days left", "30"),
                     row("Issuer", "CN=api"),
@@ -146,6 +149,7 @@ fn discord_gets_an_embed_that_mentions_nobody() {
             "color": 0x00ff_a000,
             "fields": [
                 field("API", "api"),
+                field("Place", "api"),
                 field("Valid until", r"1970\-01\-01T00:00:00Z"),
                 field("Days left", "30"),
                 field("Issuer", "CN=api"),
@@ -166,6 +170,7 @@ fn chats_get_lines_of_text() {
         MESSAGE,
         "Role: client",
         "API: api",
+        "Place: api",
         "Valid until: 1970-01-01T00:00:00Z",
         "Issuer: CN=api",
         "Serial number: 1A2B3C",
@@ -184,7 +189,7 @@ fn chats_get_lines_of_text() {
         "title": "CertificateExpiringSoon",
         "priority": 4,
         "tags": ["warning", "client"],
-        "message": lines[..6].join("\n"),
+        "message": lines[..7].join("\n"),
     });
     assert_eq!(body(&format(Preset::Ntfy, vec![("topic", text("certs"))]), named("api")), ntfy);
 }
@@ -196,7 +201,7 @@ fn datadog_gets_an_event_that_succeeds_when_it_is_over() {
     let expected = json!({
         "title": MESSAGE,
         "text": format!(
-            "{MESSAGE}\nValid until: 1970-01-01T00:00:00Z\nIssuer: CN=api\nSerial number: 1A2B3C\nSHA-256: {}", cert_id()
+            "{MESSAGE}\nPlace: api\nValid until: 1970-01-01T00:00:00Z\nIssuer: CN=api\nSerial number: 1A2B3C\nSHA-256: {}", cert_id()
         ),
         "aggregation_key": named("api").key(),
         "alert_type": "warning",

@@ -27,7 +27,7 @@ fn the_default_body_has_exactly_these_fields_in_this_order() {
     assert_eq!(
         body.split_whitespace().collect::<Vec<_>>().join(" "),
         format!(
-            r#"{{ "event": "CertificateExpiringSoon", "message": "Certificate sample is expiring in 30 days", "cert_id": "{id}", "cert_name": "sample", "expires_at": "1970-01-01T00:00:00Z", "days_remaining": 30, "cert_role": "client", "api_id": "sample", "timestamp": "1969-12-02T00:00:00Z" }}"#
+            r#"{{ "event": "CertificateExpiringSoon", "message": "Certificate sample is expiring in 30 days", "cert_id": "{id}", "cert_name": "sample", "expires_at": "1970-01-01T00:00:00Z", "days_remaining": 30, "cert_role": "client", "api_id": "sample", "timestamp": "1969-12-02T00:00:00Z", "places": ["sample"] }}"#
         )
     );
 }
@@ -39,7 +39,17 @@ fn the_default_body_of_an_expired_one_says_since_when() {
     let names: Vec<_> = body.lines().filter_map(|line| line.trim().split('"').nth(1)).collect();
     assert_eq!(
         names,
-        ["event", "message", "cert_id", "cert_name", "expired_at", "days_since_expiry", "cert_role", "timestamp"]
+        [
+            "event",
+            "message",
+            "cert_id",
+            "cert_name",
+            "expired_at",
+            "days_since_expiry",
+            "cert_role",
+            "timestamp",
+            "places"
+        ]
     );
     assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["days_since_expiry"], 0);
 }

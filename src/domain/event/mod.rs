@@ -7,8 +7,10 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::assessment::Crossing;
-use super::certificate::{CertId, Certificate};
+use super::certificate::{CertId, Certificate, IdSource};
+use super::incident::Incident;
 use super::ledger::Notice;
+use super::rejection::{Reason, Rejection};
 use super::role::{Role, Usage};
 use super::rule::Rule;
 use super::text::hex;
@@ -23,19 +25,34 @@ pub enum EventKind {
     CertificateExpired,
     /// A certificate that people were warned of is not in use any more. Closes the warning.
     CertificateResolved,
+    /// Envoy holds a certificate that it does not serve: the one before is in use still.
+    CertificateStale,
+    /// A handshake failed because of a certificate.
+    CertificateRejected,
     /// Nothing happened: somebody wants to know whether a webhook works.
     WebhookTest,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 4] =
-        [Self::CertificateExpiringSoon, Self::CertificateExpired, Self::CertificateResolved, Self::WebhookTest];
+    pub const ALL: [Self; 6] = [
+        Self::CertificateExpiringSoon,
+        Self::CertificateExpired,
+        Self::CertificateResolved,
+        Self::CertificateStale,
+        Self::CertificateRejected,
+        Self::WebhookTest,
+    ];
     /// Tyk's two: what a webhook is told of that does not say otherwise.
     pub const OF_TYK: [Self; 2] = [Self::CertificateExpiringSoon, Self::CertificateExpired];
     /// What happens to certificates.
-    pub const OF_CERTIFICATES: [Self; 3] =
-        [Self::CertificateExpiringSoon, Self::CertificateExpired, Self::CertificateResolved];
+    pub const OF_CERTIFICATES: [Self; 5] = [
+        Self::CertificateExpiringSoon,
+        Self::CertificateExpired,
+        Self::CertificateResolved,
+        Self::CertificateStale,
+        Self::CertificateRejected,
+    ];
 
     /// The name in configuration, bodies, logs and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -43,6 +60,8 @@ impl EventKind {
             Self::CertificateExpiringSoon => "CertificateExpiringSoon",
             Self::CertificateExpired => "CertificateExpired",
             Self::CertificateResolved => "CertificateResolved",
+            Self::CertificateStale => "CertificateStale",
+            Self::CertificateRejected => "CertificateRejected",
             Self::WebhookTest => "WebhookTest",
         }
     }
@@ -60,8 +79,8 @@ impl EventKind {
     /// How bad it is.
     pub const fn severity(self) -> Severity {
         match self {
-            Self::CertificateExpired => Severity::Critical,
-            Self::CertificateExpiringSoon => Severity::Warning,
+            Self::CertificateExpired | Self::CertificateRejected => Severity::Critical,
+            Self::CertificateExpiringSoon | Self::CertificateStale => Severity::Warning,
             Self::CertificateResolved | Self::WebhookTest => Severity::Info,
         }
     }
@@ -98,6 +117,17 @@ impl Severity {
     }
 }
 
+/// What an event has to say beside its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    Nothing,
+    /// The certificate that Envoy holds and does not serve.
+    Held(Rc<Certificate>),
+    /// The handshake that failed.
+    Rejection(Rc<Rejection>),
+}
+
 /// One event about one certificate in one usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -108,13 +138,20 @@ pub struct Event {
     pub kind: EventKind,
     /// The kind of the alert that it closes, if it closes one.
     pub closes: Option<EventKind>,
+    /// What it is about, as the ledger and the outbox know it: the certificate's id, or one that stands for the place
+    /// where it happened.
+    pub about: CertId,
     /// The certificate it happened to.
     pub certificate: Rc<Certificate>,
     /// What the certificate is used for.
     pub usage: Usage,
-    /// The name of the rule that was crossed.
+    /// Where the certificate sits: `listener/ingress`, `cluster/orders`, `secret/edge`.
+    pub places: Vec<String>,
+    /// What else there is to say.
+    pub detail: Detail,
+    /// The name of the rule that was crossed, or of what is wrong.
     pub rule: String,
-    /// When it was crossed.
+    /// When it was crossed, or began.
     pub since: UnixTime,
     /// When the event was made.
     pub timestamp: UnixTime,
@@ -126,6 +163,7 @@ impl Event {
     pub fn new(
         certificate: &Rc<Certificate>,
         usage: &Usage,
+        places: &[String],
         crossing: &Crossing<'_>,
         period: Duration,
         counted_from: UnixTime,
@@ -134,30 +172,62 @@ impl Event {
         let kind = EventKind::of(crossing.rule);
         let number = periods_between(crossing.at, counted_from, period);
         Self {
-            id: id(certificate, usage, &[kind.as_str(), crossing.rule.name()], number),
+            id: id(certificate.id, usage, &[kind.as_str(), crossing.rule.name()], number),
             kind,
             closes: None,
+            about: certificate.id,
             certificate: Rc::clone(certificate),
             usage: usage.clone(),
+            places: places.to_vec(),
+            detail: Detail::Nothing,
             rule: crossing.rule.name().to_owned(),
             since: crossing.at,
             timestamp: now,
         }
     }
 
-    /// The event that closes the alert of which `notice` tells: its certificate is not used like this any more.
-    pub fn closing(notice: &Notice, usage: &Usage, now: UnixTime) -> Self {
-        let Notice { certificate, rule, remaining, at, .. } = notice;
+    /// The event that closes the alert of which `notice` tells and that was about `about`: the certificate is not used like
+    /// this any more.
+    pub fn closing(about: CertId, notice: &Notice, usage: &Usage, now: UnixTime) -> Self {
+        let Notice { certificate, rule, since, places, at, .. } = notice;
         let kind = EventKind::CertificateResolved;
         let number = u128::from(at.millis().unsigned_abs());
         Self {
-            id: id(certificate, usage, &[kind.as_str(), rule], number),
+            id: id(about, usage, &[kind.as_str(), rule], number),
             kind,
-            closes: Some(notice.kind()),
+            closes: Some(notice.kind),
+            about,
             certificate: Rc::clone(certificate),
             usage: usage.clone(),
+            places: places.clone(),
+            detail: Detail::Nothing,
             rule: rule.clone(),
-            since: certificate.not_after.before(*remaining),
+            since: *since,
+            timestamp: now,
+        }
+    }
+
+    /// The event of an [`Incident`], which is numbered by the cooldown period that `counted_from` falls into.
+    pub fn of_incident(
+        incident: &Incident,
+        since: UnixTime,
+        period: Duration,
+        counted_from: UnixTime,
+        now: UnixTime,
+    ) -> Self {
+        let Incident { kind, about, certificate, usage, places, detail, rule } = incident.clone();
+        let number = periods_between(UnixTime::from_secs(0), counted_from, period);
+        Self {
+            id: id(about, &usage, &[kind.as_str(), &rule], number),
+            kind,
+            closes: None,
+            about,
+            certificate,
+            usage,
+            places,
+            detail,
+            rule,
+            since,
             timestamp: now,
         }
     }
@@ -178,11 +248,14 @@ impl Event {
         });
         let usage = Usage::new(Role::Server, None);
         Self {
-            id: id(&certificate, &usage, &[kind.as_str(), webhook], document.into()),
+            id: id(certificate.id, &usage, &[kind.as_str(), webhook], document.into()),
             kind,
             closes: None,
+            about: certificate.id,
             certificate,
             usage,
+            places: Vec::new(),
+            detail: Detail::Nothing,
             rule: rule.name().to_owned(),
             since: now,
             timestamp: now,
@@ -213,7 +286,12 @@ impl Event {
 
     /// The same for all events about one certificate in one usage: names the alert, or the incident, that they are part of.
     pub fn key(&self) -> String {
-        id(&self.certificate, &self.usage, &[], 0)
+        id(self.about, &self.usage, &[], 0)
+    }
+
+    /// The first place, for people.
+    fn place(&self) -> &str {
+        self.places.first().map_or("an unknown place", String::as_str)
     }
 
     /// One sentence for people.
@@ -226,8 +304,28 @@ impl Event {
             EventKind::CertificateExpired => {
                 format!("Certificate {name} expired {} ago", largest_unit(not_after.until(self.timestamp)))
             }
+            EventKind::CertificateResolved if self.closes == Some(EventKind::CertificateStale) => {
+                format!("Certificate {name} is not in use any more in place of a newer one")
+            }
             EventKind::CertificateResolved => format!("Certificate {name} is not in use any more"),
+            EventKind::CertificateStale => {
+                format!("Certificate {name} is still in use at {}, although Envoy holds a newer one", self.place())
+            }
+            EventKind::CertificateRejected => self.rejection_message(),
             EventKind::WebhookTest => "This is a test of a webhook, no certificate is concerned".to_owned(),
+        }
+    }
+
+    fn rejection_message(&self) -> String {
+        let (place, rule) = (self.place(), &self.rule);
+        let name = match self.certificate.source {
+            IdSource::Unknown => String::new(),
+            _ => format!(" {}", self.certificate.name),
+        };
+        match self.usage.role() {
+            _ if *rule == Reason::Refused.as_str() => format!("The upstream at {place} refuses our certificate"),
+            Role::Upstream => format!("Certificate{name} of the upstream at {place} was rejected: {rule}"),
+            _ => format!("Certificate{name} of a client at {place} was rejected: {rule}"),
         }
     }
 
@@ -273,11 +371,11 @@ fn periods_between(crossing: UnixTime, now: UnixTime, period: Duration) -> u128 
     crossing.until(now).as_millis().checked_div(period.as_millis()).unwrap_or_default()
 }
 
-fn id(certificate: &Certificate, usage: &Usage, about: &[&str], number: u128) -> String {
+fn id(about: CertId, usage: &Usage, what: &[&str], number: u128) -> String {
     let mut hash = Sha256::new();
-    hash.update(certificate.id.to_bytes());
+    hash.update(about.to_bytes());
     // Each part ends in a byte that no part contains, so that no two lists of parts are the same bytes.
-    for part in [usage.role().as_str(), usage.api_id().unwrap_or_default()].iter().chain(about) {
+    for part in [usage.role().as_str(), usage.api_id().unwrap_or_default()].iter().chain(what) {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -290,84 +388,4 @@ fn short_hex(hash: Sha256) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    const END: UnixTime = UnixTime::from_secs(1_800_000_000);
-
-    fn event(offset_secs: i64, rule: &Rule) -> Event {
-        let certificate = Rc::new(Certificate::bare(CertId::of_der(b"der"), "localhost", END));
-        let usage = Usage::new(Role::Client, Some("orders".into()));
-        let now = UnixTime::from_secs(END.secs() + offset_secs);
-        let crossing = Crossing { rule, at: END.before(rule.remaining()) };
-        Event::new(&certificate, &usage, &crossing, DAY, now, now)
-    }
-
-    #[test]
-    fn the_message_names_the_largest_units_that_people_need() {
-        let (minute, hour, day) = (60, 3_600, 86_400);
-        for (left, words) in [
-            (30 * day, "in 30 days"),
-            (2 * day + 5 * hour, "in 2 days and 5 hours"),
-            (2 * day + hour, "in 2 days and 1 hour"),
-            (2 * day + hour - 1, "in 2 days"),
-            (day + 23 * hour, "in 1 day and 23 hours"),
-            (day, "in 1 day"),
-            (day - 1, "in 23 hours"),
-            (hour, "in 1 hour"),
-            (hour - 1, "in 59 minutes"),
-            (minute, "in 1 minute"),
-            (minute - 1, "in less than a minute"),
-            (1, "in less than a minute"),
-        ] {
-            let message = event(-left, &Rule::days(30)).message();
-            assert_eq!(message, format!("Certificate localhost is expiring {words}"));
-        }
-        for (gone, words) in [
-            (0, "less than a minute ago"),
-            (minute - 1, "less than a minute ago"),
-            (minute, "1 minute ago"),
-            (2 * minute, "2 minutes ago"),
-            (hour - 1, "59 minutes ago"),
-            (hour, "1 hour ago"),
-            (day - 1, "23 hours ago"),
-            (day, "1 day ago"),
-            (3 * day + 5 * hour, "3 days ago"),
-        ] {
-            let message = event(gone, &Rule::expired()).message();
-            assert_eq!(message, format!("Certificate localhost expired {words}"));
-        }
-    }
-
-    #[test]
-    fn days_are_rounded_down() {
-        assert_eq!(event(-2 * 86_400 - 86_399, &Rule::days(30)).days_remaining(), 2);
-        assert_eq!(event(86_399, &Rule::expired()).days_since_expiry(), 0);
-        assert_eq!(event(86_400, &Rule::expired()).days_since_expiry(), 1);
-    }
-
-    #[test]
-    fn the_id_is_the_same_all_through_a_period_and_another_in_the_next() {
-        let (start, day) = (-20 * 86_400, 86_400);
-        let rule = Rule::days(20);
-        assert_eq!(event(start, &rule).id, event(start + day - 1, &rule).id);
-        assert_ne!(event(start, &rule).id, event(start + day, &rule).id);
-        assert_ne!(event(start, &rule).id, event(start, &Rule::days(30)).id);
-        assert_eq!(event(start, &rule).id.len(), 32);
-    }
-
-    #[test]
-    fn the_id_tells_usages_apart() {
-        let rule = Rule::days(20);
-        let of = |usage: Usage| {
-            let event = event(-86_400, &rule);
-            id(&event.certificate, &usage, &[event.kind.as_str(), rule.name()], 0)
-        };
-        let ids = [
-            of(Usage::new(Role::Client, None)),
-            of(Usage::new(Role::Client, Some("orders".into()))),
-            of(Usage::new(Role::Upstream, Some("orders".into()))),
-            of(Usage::new(Role::Server, None)),
-        ];
-        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
-    }
-}
+mod tests;

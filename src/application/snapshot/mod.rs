@@ -1,0 +1,88 @@
+//! A shard in its stored form: what is watched, what was told, and what is on its way, in one value.
+//!
+//! One value, because they belong together: a cooldown that is spent without its entry would be a lost event, and an
+//! entry without its cooldown a double one.
+
+mod certificate;
+mod entry;
+mod peer;
+mod record;
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use entry::Undelivered;
+
+use self::entry::StoredEntry;
+use self::peer::StoredPeer;
+use self::record::StoredRecord;
+use super::inventory::Inventory;
+use super::ledger::Ledger;
+use super::outbox::{Entry, Outbox};
+use super::shared_data::{decode, encode};
+use crate::config::Handler;
+use crate::domain::UnixTime;
+
+/// The key of a shard in shared data.
+pub(super) fn key(shard: u16) -> String {
+    format!("cert-expiry-monitor/certificates/{shard}")
+}
+
+/// What a shard holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Snapshot {
+    peers: Vec<StoredPeer>,
+    records: Vec<StoredRecord>,
+    entries: Vec<StoredEntry>,
+}
+
+impl Snapshot {
+    /// A shard as it stands now. What the document lists is not in it.
+    pub(super) fn of(
+        shard: u16,
+        inventory: &Inventory,
+        ledger: &Ledger,
+        outbox: &Outbox,
+        handlers: &[Handler],
+        is_retiring: bool,
+    ) -> Vec<u8> {
+        // A try is counted before it is made: what is due may be sent at any moment, unless nothing is sent any more.
+        let counted = |due: Option<UnixTime>, tries: u32| {
+            if due.is_some() && !is_retiring { tries.saturating_add(1) } else { tries }
+        };
+        let entry = |due: Option<UnixTime>, handler: usize, entry: &Entry| {
+            let name = handlers.get(handler)?.name.clone();
+            Some(StoredEntry::of(entry, name, counted(due, entry.tries)))
+        };
+        // In the order in which they are to be sent.
+        let mut entries: Vec<_> = outbox.shard(shard).collect();
+        entries.sort_unstable_by_key(|(due, _, _)| *due);
+        encode(&Self {
+            peers: inventory.shard(shard).filter_map(StoredPeer::of).collect(),
+            records: ledger.shard(shard).map(|(id, record)| StoredRecord::of(id, record)).collect(),
+            entries: entries.into_iter().filter_map(|(due, handler, of)| entry(due, handler, of)).collect(),
+        })
+    }
+
+    /// Reads the contents of a shard; `None` if they are none.
+    pub(super) fn decode(contents: &[u8]) -> Option<Self> {
+        decode(contents)
+    }
+
+    /// Hands over what a predecessor knew: peers to the inventory, records to the ledger. What is left is to be sent.
+    pub(super) fn restore(self, inventory: &mut Inventory, ledger: &mut Ledger, discovers: bool) -> Vec<Undelivered> {
+        for peer in self.peers {
+            let sightings = peer.usages.into_iter().filter_map(|sighting| sighting.into_sighting(discovers));
+            inventory.restore(peer.certificate.into_certificate(), sightings);
+        }
+        for record in self.records {
+            ledger.restore(record.id, record.into_record());
+        }
+        // Not in place: that would be a second copy of the code that sorts and shrinks.
+        let mut undelivered = Vec::new();
+        undelivered.extend(self.entries.into_iter().filter_map(StoredEntry::into_undelivered));
+        undelivered
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::*;
+use crate::application::inventory::Source;
+use crate::application::outbox::Terms;
+use crate::application::shards::shard_of;
+use crate::config::Config;
+use crate::domain::ledger::Notice;
+use crate::domain::{CertId, Certificate, Detail, Event, EventKind, Reason, Rejection, Role, Usage};
+
+struct Known {
+    inventory: Inventory,
+    ledger: Ledger,
+    outbox: Outbox,
+    handlers: Vec<Handler>,
+    certificate: Rc<Certificate>,
+    usage: Usage,
+}
+
+fn known() -> Known {
+    let config = r#"{ "webhooks": [{ "name": "ops", "cluster": "c", "url": "https://hooks.example.com/x" }] }"#;
+    let handlers = Config::load(config.as_bytes()).unwrap().handlers;
+    let mut certificate = Certificate::bare(CertId::of_der(b"der"), "näme", UnixTime::from_secs(50));
+    certificate.sans = vec!["a.example.com".to_owned()];
+    let certificate = Rc::new(certificate);
+    let usage = Usage::new(Role::Client, Some("orders".into()));
+    let (mut inventory, mut ledger, mut outbox) =
+        (Inventory::new(10), Ledger::default(), Outbox::new(std::iter::once(Terms::default())));
+    inventory.enter(&certificate, &usage, Source::Peer(UnixTime::from_secs(3)), &[]);
+    inventory.enter(&certificate, &usage, Source::Admin(7), &["cluster/orders".to_owned()]);
+    inventory.enter(&certificate, &Usage::new(Role::Ca, None), Source::Config, &[]);
+    let record = ledger.change(&certificate.id);
+    record.checked_at = Some(UnixTime::from_secs(7));
+    let notice = Notice {
+        certificate: Rc::clone(&certificate),
+        kind: EventKind::CertificateExpiringSoon,
+        rule: "30d".into(),
+        since: UnixTime::from_secs(1),
+        remaining: Duration::from_secs(5),
+        places: vec!["listener/ingress".into()],
+        at: UnixTime::from_millis(1_500),
+        owed: vec!["dev".into()],
+    };
+    record.notices.insert(usage.clone(), notice);
+    record.told.insert((usage.clone(), EventKind::CertificateExpired, "ops".into()), UnixTime::from_secs(9));
+    let event = Event {
+        id: "0123456789abcdef0123456789abcdef".into(),
+        kind: EventKind::CertificateExpiringSoon,
+        closes: None,
+        about: certificate.id,
+        certificate: certificate.clone(),
+        usage: usage.clone(),
+        places: vec!["listener/ingress".into()],
+        detail: Detail::Rejection(Rc::new(Rejection {
+            reason: Reason::Expired,
+            text: "näme".into(),
+            address: Some("10.0.0.1:443".into()),
+        })),
+        rule: "30d".into(),
+        since: UnixTime::from_secs(6),
+        timestamp: UnixTime::from_secs(8),
+    };
+    let entry = Entry { tries: 2, ..Entry::new(event, UnixTime::from_millis(1_500)) };
+    outbox.push(0, entry, UnixTime::from_secs(60));
+    Known { inventory, ledger, outbox, handlers, certificate, usage }
+}
+
+fn stored(known: &Known, is_retiring: bool) -> Vec<u8> {
+    Snapshot::of(
+        shard_of(&known.certificate.id),
+        &known.inventory,
+        &known.ledger,
+        &known.outbox,
+        &known.handlers,
+        is_retiring,
+    )
+}
+
+#[test]
+fn a_successor_knows_what_was_known() {
+    let known = known();
+    let (mut inventory, mut ledger) = (Inventory::new(10), Ledger::default());
+    let snapshot = Snapshot::decode(&stored(&known, false)).unwrap();
+    let undelivered = snapshot.restore(&mut inventory, &mut ledger, true);
+    assert_eq!(ledger.get(&known.certificate.id), known.ledger.get(&known.certificate.id));
+    let watched = inventory.get(&known.certificate.id).unwrap();
+    assert_eq!(watched.certificate, known.certificate);
+    assert_eq!(
+        watched.usages.iter().map(|s| &s.usage).collect::<Vec<_>>(),
+        [&known.usage],
+        "the document lists the other one"
+    );
+    let [one] = undelivered.as_slice() else { panic!("{undelivered:?}") };
+    assert_eq!((one.webhook.as_str(), one.tries), ("ops", 3), "the next try is counted before it is made");
+    let retired = Snapshot::decode(&stored(&known, true)).unwrap();
+    assert_eq!(retired.entries[0].tries, 2, "unless nobody makes it");
+    let (_, _, entry) = known.outbox.shard(shard_of(&known.certificate.id)).next().unwrap();
+    assert_eq!(one.event, entry.event);
+    assert_eq!(one.noticed_at, entry.noticed_at);
+}
+
+#[test]
+fn part_of_a_shard_is_nothing() {
+    let stored = stored(&known(), false);
+    for length in 0..stored.len() {
+        assert!(Snapshot::decode(&stored[..length]).is_none(), "the first {length} bytes");
+    }
+    assert!(Snapshot::decode(b"another plugin's text").is_none());
+}

@@ -1,0 +1,79 @@
+use super::*;
+const END: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+fn event(offset_secs: i64, rule: &Rule) -> Event {
+    let certificate = Rc::new(Certificate::bare(CertId::of_der(b"der"), "localhost", END));
+    let usage = Usage::new(Role::Client, Some("orders".into()));
+    let now = UnixTime::from_secs(END.secs() + offset_secs);
+    let crossing = Crossing { rule, at: END.before(rule.remaining()) };
+    Event::new(&certificate, &usage, &[], &crossing, DAY, now, now)
+}
+
+#[test]
+fn the_message_names_the_largest_units_that_people_need() {
+    let (minute, hour, day) = (60, 3_600, 86_400);
+    for (left, words) in [
+        (30 * day, "in 30 days"),
+        (2 * day + 5 * hour, "in 2 days and 5 hours"),
+        (2 * day + hour, "in 2 days and 1 hour"),
+        (2 * day + hour - 1, "in 2 days"),
+        (day + 23 * hour, "in 1 day and 23 hours"),
+        (day, "in 1 day"),
+        (day - 1, "in 23 hours"),
+        (hour, "in 1 hour"),
+        (hour - 1, "in 59 minutes"),
+        (minute, "in 1 minute"),
+        (minute - 1, "in less than a minute"),
+        (1, "in less than a minute"),
+    ] {
+        let message = event(-left, &Rule::days(30)).message();
+        assert_eq!(message, format!("Certificate localhost is expiring {words}"));
+    }
+    for (gone, words) in [
+        (0, "less than a minute ago"),
+        (minute - 1, "less than a minute ago"),
+        (minute, "1 minute ago"),
+        (2 * minute, "2 minutes ago"),
+        (hour - 1, "59 minutes ago"),
+        (hour, "1 hour ago"),
+        (day - 1, "23 hours ago"),
+        (day, "1 day ago"),
+        (3 * day + 5 * hour, "3 days ago"),
+    ] {
+        let message = event(gone, &Rule::expired()).message();
+        assert_eq!(message, format!("Certificate localhost expired {words}"));
+    }
+}
+
+#[test]
+fn days_are_rounded_down() {
+    assert_eq!(event(-2 * 86_400 - 86_399, &Rule::days(30)).days_remaining(), 2);
+    assert_eq!(event(86_399, &Rule::expired()).days_since_expiry(), 0);
+    assert_eq!(event(86_400, &Rule::expired()).days_since_expiry(), 1);
+}
+
+#[test]
+fn the_id_is_the_same_all_through_a_period_and_another_in_the_next() {
+    let (start, day) = (-20 * 86_400, 86_400);
+    let rule = Rule::days(20);
+    assert_eq!(event(start, &rule).id, event(start + day - 1, &rule).id);
+    assert_ne!(event(start, &rule).id, event(start + day, &rule).id);
+    assert_ne!(event(start, &rule).id, event(start, &Rule::days(30)).id);
+    assert_eq!(event(start, &rule).id.len(), 32);
+}
+
+#[test]
+fn the_id_tells_usages_apart() {
+    let rule = Rule::days(20);
+    let of = |usage: Usage| {
+        let event = event(-86_400, &rule);
+        id(event.about, &usage, &[event.kind.as_str(), rule.name()], 0)
+    };
+    let ids = [
+        of(Usage::new(Role::Client, None)),
+        of(Usage::new(Role::Client, Some("orders".into()))),
+        of(Usage::new(Role::Upstream, Some("orders".into()))),
+        of(Usage::new(Role::Server, None)),
+    ];
+    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
+}
