@@ -87,6 +87,10 @@ test-e2e: $(WASM) $(TRAP) $(VENV_READY) $(OUTSIDERS_READY) $(ALERTMANAGER_READY)
 soak: $(WASM) $(OHA) $(VENV_READY) ## Ten minutes of traffic, reloads and failing receivers (SOAK_SECONDS=600)
 	@PYTHONPATH=tests $(PYTHON) -m lab.soak
 
+.PHONY: record
+record: $(VENV_READY) ## Record anew what the admin interface of every supported Envoy answers
+	@PYTHONPATH=tests $(PYTHON) -m lab.record
+
 .PHONY: lint
 lint: $(VENV_READY) $(DENY) | rust-target ## Check formatting, lints on both targets, licences and sources of dependencies
 	cargo fmt --check

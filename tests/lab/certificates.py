@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 THREE_DAYS = timedelta(days=3)
+AUTHORITY = x509.BasicConstraints(ca=True, path_length=None)
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Identity:
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+    # What it presents together with its own certificate.
+    above: tuple["Identity", ...] = ()
 
     @property
     def pem(self) -> str:
@@ -46,7 +49,7 @@ class Identity:
 
     def write(self, directory: Path, name: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{name}.pem").write_text(self.pem)
+        (directory / f"{name}.pem").write_text(chain(self, *self.above))
         (directory / f"{name}.key").write_text(self.key_pem)
 
     def load_into(self, context: ssl.SSLContext) -> None:
@@ -60,11 +63,18 @@ class Authority(Identity):
     """A certificate authority: an identity that issues others."""
 
     @classmethod
-    def named(cls, common_name: str | x509.Name, ends: datetime | timedelta = THREE_DAYS) -> "Authority":
-        key = ec.generate_private_key(ec.SECP256R1())
+    def named(
+        cls,
+        common_name: str | x509.Name,
+        ends: datetime | timedelta = THREE_DAYS,
+        key: ec.EllipticCurvePrivateKey | None = None,
+        serial: int | None = None,
+        starts: datetime | None = None,
+    ) -> "Authority":
+        """A root."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
         subject = _subject(common_name)
-        builder = _builder(subject, subject, key, ends).add_extension(x509.BasicConstraints(True, None), True)
-        return cls(builder.sign(key, hashes.SHA256()), key)
+        return cls(_sign(_builder(subject, subject, key, ends, serial, starts), key, (AUTHORITY, True)), key)
 
     def issue(
         self,
@@ -73,19 +83,40 @@ class Authority(Identity):
         sans: Sequence[str | x509.GeneralName] = (),
         key: ec.EllipticCurvePrivateKey | None = None,
         serial: int | None = None,
+        starts: datetime | None = None,
     ) -> Identity:
         """Issue a certificate; names that no authority should ever sign are welcome."""
         key = key or ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_subject(common_name), self._subject, key, ends, serial, starts)
+        names = [(x509.SubjectAlternativeName([_general_name(san) for san in sans]), False)] if sans else []
+        return Identity(_sign(builder, self.key, *names), key)
+
+    def intermediate(
+        self,
+        common_name: str | x509.Name,
+        ends: datetime | timedelta = THREE_DAYS,
+        key: ec.EllipticCurvePrivateKey | None = None,
+        serial: int | None = None,
+        starts: datetime | None = None,
+    ) -> "Authority":
+        """An authority below this one."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_subject(common_name), self._subject, key, ends, serial, starts)
+        return Authority(_sign(builder, self.key, (AUTHORITY, True)), key)
+
+    @property
+    def _subject(self) -> x509.Name:
         with _any_length():
-            issuer = self.certificate.subject
-        builder = _builder(_subject(common_name), issuer, key, ends, serial)
-        if sans:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(san) for san in sans]), False)
-        return Identity(builder.sign(self.key, hashes.SHA256()), key)
+            return self.certificate.subject
 
     def bundle(self, count: int) -> str:
         """So many certificates in one PEM."""
-        return "".join(self.issue(f"bundle-{number}").pem for number in range(count))
+        return chain(*(self.issue(f"bundle-{number}") for number in range(count)))
+
+
+def chain(*identities: Identity) -> str:
+    """Certificates in one PEM, as they are given: leaf first, its issuer next."""
+    return "".join(identity.pem for identity in identities)
 
 
 def _subject(common_name: str | x509.Name | None) -> x509.Name:
@@ -111,6 +142,7 @@ def _builder(
     key: ec.EllipticCurvePrivateKey,
     ends: datetime | timedelta,
     serial: int | None = None,
+    starts: datetime | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC).replace(microsecond=0)
     last = now + ends if isinstance(ends, timedelta) else ends
@@ -120,9 +152,18 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(serial or x509.random_serial_number())
-        .not_valid_before(min(now, last) - timedelta(days=1))
+        .not_valid_before(starts or min(now, last) - timedelta(days=1))
         .not_valid_after(last)
     )
+
+
+def _sign(
+    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, *extensions: tuple[x509.ExtensionType, bool]
+) -> x509.Certificate:
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
+    # Who gives key, serial and dates gets the same bytes each time.
+    return builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
 
 
 def _general_name(san: str | x509.GeneralName) -> x509.GeneralName:
