@@ -2,18 +2,18 @@
 //!
 //! ```text
 //! connection ─► observer ─ shared queue ─┐
-//!                                        ├─► monitor: inventory ─► assess ─► ledger ─► event
-//! plugin JSON: certificates[] ───────────┘                                               │
-//!               receiver ◄─ HTTP callout ◄─ render ◄─ outbox ◄────────────────────────────┘
+//! plugin JSON: certificates[] ───────────┼─► monitor: inventory ─► assess ─► ledger ─► event
+//! Envoy's admin interface ─► discovery ──┘                                               │
+//!               receiver ◄─ HTTP callout ◄─ render ◄─ outbox ◄───────────────────────────┘
 //! ```
 //!
 //! | step | where |
 //! | --- | --- |
 //! | what an instance is, every call to the proxy | `host` (wasm only) |
-//! | observer, monitor, inventory, rounds, ledger, outbox | [`application`] |
-//! | assess, decide whether to tell, events and their ids | [`domain`] |
+//! | observer, discovery, monitor, inventory, rounds, ledger, outbox | [`application`] |
+//! | assess, decide whether to tell, incidents, events and their ids | [`domain`] |
 //! | plugin JSON, Tyk's forms, all problems at once | [`config`] |
-//! | PEM and X.509 | [`decode`] |
+//! | PEM and X.509, what Envoy's headers and its admin interface say | [`decode`] |
 //! | bodies and headers | [`render`] |
 //!
 //! Dependencies point one way, host → application → config, decode, render → domain, and time is always an argument.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::discovery::LARGEST_ANSWER;
 use super::metric::Metric;
 
 /// One thing for the host to do.
@@ -43,7 +44,12 @@ pub struct Call {
     pub body: Option<Vec<u8>>,
     /// How long to wait for the answer.
     pub timeout: Duration,
+    /// Whether the body of the answer is wanted.
+    pub wants_body: bool,
 }
+
+/// The largest body that is read, in bytes.
+pub const LARGEST_BODY: usize = LARGEST_ANSWER;
 
 /// What became of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +78,8 @@ pub struct Response {
     pub allowed_origin: Option<String>,
     /// `WebHook-Allowed-Rate`, in requests a minute.
     pub allowed_rate: Option<String>,
+    /// The body, where it was wanted; `None` if it has more than [`LARGEST_BODY`] bytes.
+    pub body: Option<Vec<u8>>,
 }
 
 impl Answer {

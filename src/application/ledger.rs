@@ -42,6 +42,19 @@ impl Ledger {
         self.records.insert(id, record);
     }
 
+    /// Moves what is remembered of one certificate to another one that has turned out to be the same.
+    pub(super) fn rename(&mut self, from: &CertId, to: &CertId) {
+        let Some(Record { checked_at, notices, told }) = self.records.remove(from) else { return };
+        let record = self.records.entry(*to).or_default();
+        record.checked_at = record.checked_at.or(checked_at);
+        for (usage, notice) in notices {
+            record.notices.entry(usage).or_insert(notice);
+        }
+        for (key, at) in told {
+            record.told.entry(key).or_insert(at);
+        }
+    }
+
     /// The records of a shard.
     pub(super) fn shard(&self, shard: u16) -> impl Iterator<Item = (&CertId, &Record)> {
         let (first, last) = range_of(shard);

@@ -56,6 +56,16 @@ impl Metric {
         Self::of("last_tick_seconds", &[])
     }
 
+    /// Rounds of discovery, by whether they came to an end.
+    pub fn discoveries_total(is_complete: bool) -> Self {
+        Self::of("discoveries_total", &[("outcome", if is_complete { "complete" } else { "failed" })])
+    }
+
+    /// When the last round of discovery was complete, in Unix time.
+    pub fn last_discovery_seconds() -> Self {
+        Self::of("last_discovery_seconds", &[])
+    }
+
     /// 1 for the document that rules, 0 for those that did before.
     pub fn config_info(hash: DocumentHash) -> Self {
         Self::of("config_info", &[("hash", &hash.to_string())])
@@ -163,6 +173,8 @@ pub enum Dropped {
     Backlog,
     /// An observer has forgotten a thousand combinations of certificate, role and API for newer ones.
     SeenFull,
+    /// More handshakes failed because of a certificate than are told of in a minute.
+    Rejections,
     /// A webhook was switched off for want of an environment variable.
     WebhookDisabled,
     /// Too many events wait for a webhook: this one was the least severe, and waits until there is room.
@@ -175,7 +187,7 @@ pub enum Dropped {
 
 impl Dropped {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BadQueueItem,
         Self::UnreadableCertificate,
         Self::InventoryFull,
@@ -187,6 +199,7 @@ impl Dropped {
         Self::NoMonitor,
         Self::Backlog,
         Self::SeenFull,
+        Self::Rejections,
         Self::WebhookDisabled,
         Self::OutboxFull,
         Self::DeliveryFailed,
@@ -207,6 +220,7 @@ impl Dropped {
             Self::NoMonitor => "no_monitor",
             Self::Backlog => "backlog",
             Self::SeenFull => "seen_full",
+            Self::Rejections => "rejections",
             Self::WebhookDisabled => "webhook_disabled",
             Self::OutboxFull => "outbox_full",
             Self::DeliveryFailed => "delivery_failed",

@@ -6,6 +6,7 @@
 //! [`ledger`] what was told, and sends through the [`outbox`]. Who is the monitor is decided by the [`lease`]; what it
 //! knows is kept in [`shared_data`], so that a successor goes on from there.
 
+pub mod discovery;
 pub mod effect;
 pub mod inventory;
 pub mod lease;
@@ -15,10 +16,10 @@ pub mod monitor;
 pub mod observation;
 pub mod observer;
 pub mod outbox;
+pub mod probe;
 mod quarantine;
 mod request;
 pub mod rounds;
-mod seen;
 mod shards;
 pub mod shared_data;
 mod snapshot;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode::xfcc;
 use crate::domain::text::harmless;
 use crate::domain::{CertId, Role, Usage};
 
@@ -12,81 +13,213 @@ pub const QUEUE: &str = "cert-expiry-monitor/observations";
 /// still fits.
 pub const LARGEST_CERTIFICATE: usize = 16 * 1_024;
 
-/// The largest item: a certificate, an API's name, and what stands around them.
-pub const LARGEST_ITEM: usize = LARGEST_CERTIFICATE + 2 * 1_024;
+/// The largest item: a chain of certificates, an API's name, and what stands around them.
+pub const LARGEST_ITEM: usize = xfcc::LARGEST + 4 * 1_024;
 
 /// The layout of an item. Instances of two releases can share a queue while one replaces the other.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// What stands in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A certificate was seen on a connection.
+    Seen(Observation),
+    /// A handshake failed.
+    Rejected(Rejection),
+}
 
 /// A certificate that was seen on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
     /// What it was used for.
     pub usage: Usage,
+    /// Where: `listener/ingress`, `cluster/orders`.
+    pub place: Option<String>,
     /// Its fingerprint, as the host computed it.
     pub id: CertId,
-    /// The certificate as the host gave it: PEM, plain or URL-encoded.
+    /// How the certificate is written.
+    pub form: Form,
+    /// The certificate as the host gave it.
     pub certificate: Vec<u8>,
 }
 
+/// How a certificate is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Form {
+    /// PEM, plain or URL-encoded.
+    Pem,
+    /// `x-forwarded-client-cert`, which may hold the chain as well.
+    Xfcc,
+}
+
+impl Form {
+    /// The most bytes that are handed over.
+    pub const fn largest(self) -> usize {
+        match self {
+            Self::Pem => LARGEST_CERTIFICATE,
+            Self::Xfcc => xfcc::LARGEST,
+        }
+    }
+}
+
+/// A handshake that failed because of a certificate. All of it may be a stranger's work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// What the certificate was to be used for.
+    pub usage: Usage,
+    /// Where: `listener/ingress`, `cluster/orders`.
+    pub place: Option<String>,
+    /// The peer's address.
+    pub address: Option<String>,
+    /// Envoy's text about the failure.
+    pub text: String,
+    /// The fingerprint of the certificate that was refused, and its PEM, plain or URL-encoded; empty where the host does
+    /// not show it.
+    pub certificate: Option<(CertId, Vec<u8>)>,
+}
+
 #[derive(Serialize, Deserialize)]
-struct Item<'a> {
+struct Written<'a> {
     version: u8,
     role: &'a str,
     api_id: Option<&'a str>,
-    /// The fingerprint in hex.
+    place: Option<&'a str>,
+    /// Nothing for a certificate that was seen.
+    failure: Option<Failure<'a>>,
+    form: Form,
+    /// The fingerprint in hex; empty where there is no certificate.
     digest: &'a [u8],
     certificate: &'a [u8],
 }
 
-impl Observation {
-    /// The item to put into the queue; `None` if it cannot be written, which only a lack of memory brings about.
-    pub fn encode(usage: &Usage, digest: &[u8], certificate: &[u8]) -> Option<Vec<u8>> {
-        let (role, api_id) = (usage.role().as_str(), usage.api_id());
-        let item = Item { version: VERSION, role, api_id, digest, certificate };
-        postcard::to_allocvec(&item).ok()
+#[derive(Serialize, Deserialize)]
+struct Failure<'a> {
+    address: Option<&'a str>,
+    text: &'a str,
+}
+
+impl Item {
+    /// The item to put into the queue for a certificate that was seen; `None` if it cannot be written, which only a lack
+    /// of memory brings about.
+    pub fn seen(usage: &Usage, place: Option<&str>, digest: &[u8], form: Form, certificate: &[u8]) -> Option<Vec<u8>> {
+        write(usage, place, None, digest, form, certificate)
     }
 
-    /// Reads an item; `None` if it is not one of this version, whoever put it there.
+    /// The same for a handshake that failed; `digest` is empty if there was no certificate.
+    pub fn rejected(
+        usage: &Usage,
+        place: Option<&str>,
+        (address, text): (Option<&str>, &str),
+        digest: &[u8],
+        certificate: &[u8],
+    ) -> Option<Vec<u8>> {
+        write(usage, place, Some(Failure { address, text }), digest, Form::Pem, certificate)
+    }
+
+    /// Reads an item; `None` if it is not one of this version, or too large, whoever put it there.
     pub fn decode(item: &[u8]) -> Option<Self> {
-        let item: Item<'_> = postcard::from_bytes(item).ok().filter(|item: &Item<'_>| item.version == VERSION)?;
+        let is_ours = |item: &Written<'_>| item.version == VERSION && item.certificate.len() <= item.form.largest();
+        let item: Written<'_> = postcard::from_bytes(item).ok().filter(is_ours)?;
         let role = Role::parse(item.role).filter(|role| role.has_api())?;
         let usage = Usage::new(role, item.api_id.map(harmless));
-        Some(Self { usage, id: CertId::from_hex(item.digest)?, certificate: item.certificate.to_vec() })
+        let place = item.place.map(harmless);
+        let certificate = item.certificate.to_vec();
+        let Some(Failure { address, text }) = item.failure else {
+            let id = CertId::from_hex(item.digest)?;
+            return Some(Self::Seen(Observation { usage, place, id, form: item.form, certificate }));
+        };
+        let id = if item.digest.is_empty() { None } else { Some(CertId::from_hex(item.digest)?) };
+        let (address, text) = (address.map(harmless), harmless(text));
+        Some(Self::Rejected(Rejection { usage, place, address, text, certificate: id.map(|id| (id, certificate)) }))
     }
+}
+
+fn write(
+    usage: &Usage,
+    place: Option<&str>,
+    failure: Option<Failure<'_>>,
+    digest: &[u8],
+    form: Form,
+    certificate: &[u8],
+) -> Option<Vec<u8>> {
+    let (role, api_id) = (usage.role().as_str(), usage.api_id());
+    postcard::to_allocvec(&Written { version: VERSION, role, api_id, place, failure, form, digest, certificate }).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn id() -> CertId {
+        CertId::of_der(b"der")
+    }
+
+    fn seen(usage: &Usage, digest: &str) -> Vec<u8> {
+        Item::seen(usage, Some("listener/a"), digest.as_bytes(), Form::Xfcc, b"pem").unwrap()
+    }
+
     #[test]
     fn an_item_comes_back_as_it_was() {
-        let id = CertId::of_der(b"der");
-        for api_id in [None, Some("orders".to_owned())] {
-            let usage = Usage::new(Role::Client, api_id);
-            let item = Observation::encode(&usage, id.to_string().as_bytes(), b"pem").unwrap();
-            assert_eq!(Observation::decode(&item), Some(Observation { usage, id, certificate: b"pem".to_vec() }));
+        for (api_id, place) in [(None, None), (Some("orders".to_owned()), Some("listener/a"))] {
+            for form in [Form::Pem, Form::Xfcc] {
+                let usage = Usage::new(Role::Client, api_id.clone());
+                let item = Item::seen(&usage, place, id().to_string().as_bytes(), form, b"pem").unwrap();
+                let place = place.map(str::to_owned);
+                let observation = Observation { usage, place, id: id(), form, certificate: b"pem".to_vec() };
+                assert_eq!(Item::decode(&item), Some(Item::Seen(observation)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_rejection_comes_back_as_it_was_and_its_texts_are_harmless() {
+        let usage = Usage::new(Role::Upstream, Some("orders".to_owned()));
+        let digest = id().to_string();
+        for (digest, certificate) in [("", None), (digest.as_str(), Some((id(), b"pem".to_vec())))] {
+            let place = Some("cluster/or\u{202e}ders\r\n");
+            let failure = (Some("10.0.0.1:443\n"), "TLS_error:\u{0}\u{202e}expired");
+            let pem = certificate.as_ref().map_or(b"".as_slice(), |(_, pem)| pem);
+            let item = Item::rejected(&usage, place, failure, digest.as_bytes(), pem).unwrap();
+            let Some(Item::Rejected(rejection)) = Item::decode(&item) else { panic!("{item:?}") };
+            assert_eq!((rejection.usage, rejection.certificate), (usage.clone(), certificate));
+            assert_eq!(rejection.place.as_deref(), Some("cluster/orders"));
+            assert_eq!(rejection.address.as_deref(), Some("10.0.0.1:443"));
+            assert_eq!(rejection.text, "TLS_error:expired");
         }
     }
 
     #[test]
     fn anything_else_is_nothing() {
-        let digest = CertId::of_der(b"der").to_string();
+        let digest = id().to_string();
         let usage = Usage::new(Role::Upstream, Some("orders".into()));
-        let item = Observation::encode(&usage, digest.as_bytes(), b"pem").unwrap();
-        for length in 0..item.len() {
-            assert_eq!(Observation::decode(&item[..length]), None, "the first {length} bytes");
+        let item = seen(&usage, &digest);
+        let failure = Item::rejected(&usage, None, (None, "expired"), digest.as_bytes(), b"pem").unwrap();
+        for item in [&item, &failure] {
+            for length in 0..item.len() {
+                assert_eq!(Item::decode(&item[..length]), None, "the first {length} bytes");
+            }
         }
         let of_version = |version: u8| [&[version], &item[1..]].concat();
-        assert_eq!(Observation::decode(&of_version(VERSION + 1)), None);
-        assert!(Observation::decode(&of_version(VERSION)).is_some());
+        assert_eq!(Item::decode(&of_version(VERSION + 1)), None);
+        assert_eq!(Item::decode(&of_version(VERSION - 1)), None);
+        assert!(Item::decode(&of_version(VERSION)).is_some());
         for role in [Role::Server, Role::Ca] {
-            let item = Observation::encode(&Usage::new(role, None), digest.as_bytes(), b"pem").unwrap();
-            assert_eq!(Observation::decode(&item), None, "no observer sees a {role} certificate");
+            assert_eq!(
+                Item::decode(&seen(&Usage::new(role, None), &digest)),
+                None,
+                "no observer sees a {role} certificate"
+            );
         }
         for digest in ["", "0", &format!("{digest}0"), &digest.replace(|digit| digit > '1', "x")] {
-            assert_eq!(Observation::decode(&Observation::encode(&usage, digest.as_bytes(), b"pem").unwrap()), None);
+            assert_eq!(Item::decode(&seen(&usage, digest)), None);
         }
+        let sized = |form: Form, size| Item::seen(&usage, None, digest.as_bytes(), form, &vec![b'x'; size]).unwrap();
+        for form in [Form::Pem, Form::Xfcc] {
+            assert!(Item::decode(&sized(form, form.largest())).is_some(), "{form:?}");
+            assert_eq!(Item::decode(&sized(form, form.largest() + 1)), None, "{form:?}");
+            assert!(sized(form, form.largest()).len() < LARGEST_ITEM);
+        }
+        let labelled = Item::rejected(&usage, None, (None, "expired"), b"0", b"").unwrap();
+        assert_eq!(Item::decode(&labelled), None);
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn deliver(
     // What the document says has the last word.
     ours.retain(|(name, _)| !headers.iter().any(|(known, _)| known == name));
     let headers = [target(webhook, webhook.method.as_str()), headers, ours].concat();
-    Ok(Call { id: call, cluster: webhook.cluster.clone(), headers, body, timeout: webhook.timeout })
+    Ok(Call { id: call, cluster: webhook.cluster.clone(), headers, body, timeout: webhook.timeout, wants_body: false })
 }
 
 /// The request that asks a receiver whether it wants events (`CloudEvents`, HTTP 1.1 Web Hooks, 4.1). It has the headers
@@ -75,7 +75,14 @@ pub(super) fn ask(webhook: &Webhook, event: &Event, call: CallId) -> Result<Call
     ours.extend(webhook.authorization.as_ref().map(authorization));
     ours.retain(|(name, _)| !headers.iter().any(|(known, _)| known == name));
     let headers = [target(webhook, "OPTIONS"), headers, ours].concat();
-    Ok(Call { id: call, cluster: webhook.cluster.clone(), headers, body: None, timeout: webhook.timeout })
+    Ok(Call {
+        id: call,
+        cluster: webhook.cluster.clone(),
+        headers,
+        body: None,
+        timeout: webhook.timeout,
+        wants_body: false,
+    })
 }
 
 /// Whether an answer to [`ask`] allows events from here.

@@ -34,14 +34,14 @@ impl Rounds {
         Self { interval, next: configured.after(FIRST_CHECK), current: None }
     }
 
-    /// Begins the round that is due, unless one is still going on.
-    pub fn begin(&mut self, now: UnixTime) {
+    /// Begins the round that is due, unless one is still going on; whether one has begun.
+    pub fn begin(&mut self, now: UnixTime) -> bool {
         // No round is ever more than an interval away, unless the clock ran ahead and was set back.
         if self.next < UnixTime::NEVER && self.next > now.after(self.interval.max(FIRST_CHECK)) {
             self.next = now;
         }
         if self.current.is_some() || self.next > now {
-            return;
+            return false;
         }
         // After a long pause the rounds that were missed are one.
         let missed = now.since(self.next).unwrap_or_default().as_millis().checked_div(self.interval.as_millis());
@@ -49,6 +49,7 @@ impl Rounds {
         let due = self.next.after(self.interval.saturating_mul(skipped));
         self.next = if self.interval.is_zero() { UnixTime::NEVER } else { due.after(self.interval) };
         self.current = Some(Round { due, cursor: None, checked: 0 });
+        true
     }
 
     /// When the next round is due.

@@ -4,6 +4,7 @@
 //! other file reads one section. `tyk` reads Tyk's own forms into the same [`Handler`]s as `webhook`.
 
 mod certificates;
+mod discovery;
 mod document;
 mod duration;
 mod expiry;
@@ -18,10 +19,11 @@ mod webhook;
 mod tests;
 
 pub use certificates::Configured;
+pub use discovery::{CaBundles, Discovery, Probe};
 pub use document::DocumentHash;
 pub use expiry::Expiry;
 pub use findings::Problem;
-pub use observe::{ApiId, Observe};
+pub use observe::{ApiId, ClientCertificate, FILTER_STATE, Observe, RESPONSE_HEADER, UpstreamCertificate};
 pub use url::Url;
 pub use webhook::{Action, Authorization, Delivery, Handler, Method, Routing, Webhook};
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub expiry: Expiry,
     /// The certificates of `certificates[]`.
     pub certificates: Vec<Configured>,
+    /// Where Envoy's own certificates are found, and which upstreams are called.
+    pub discovery: Option<Discovery>,
     /// What observers do.
     pub observe: Observe,
     /// Who is told: webhooks and log lines, in the order of the document.
@@ -107,11 +111,17 @@ impl Config {
         }
         Ok(lines)
     }
+
+    /// Whether the monitor makes requests of its own through observers.
+    pub fn has_probes(&self) -> bool {
+        self.discovery.as_ref().is_some_and(|discovery| !discovery.probes.is_empty())
+    }
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "certificate_expiry_monitor",
     "certificates",
+    "discovery",
     "observe",
     "webhooks",
     "require_https",
@@ -138,6 +148,7 @@ fn read(root: &Object<'_>, findings: &Findings) -> Config {
         hash: DocumentHash::default(),
         expiry: expiry::read(root),
         certificates: certificates::read(root, findings),
+        discovery: discovery::read(root),
         observe: observe::read(root),
         handlers,
         warnings: Vec::new(),

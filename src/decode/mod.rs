@@ -1,6 +1,8 @@
 //! Bytes from outside → domain values. Everything here is hostile input until it has passed.
 
+pub mod admin;
 pub mod observed;
 pub mod pem;
 pub mod retry_after;
 pub mod x509;
+pub mod xfcc;

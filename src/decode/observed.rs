@@ -35,10 +35,14 @@ impl fmt::Display for Unreadable {
 /// The first certificate of `text`: PEM, plain or URL-encoded (Envoy's attributes gave plain text when tried, its
 /// formatters and XFCC the other).
 pub fn certificate(text: &[u8]) -> Result<Certificate, Unreadable> {
+    x509::certificate(&der(text)?).map_err(Unreadable::Contents)
+}
+
+/// The DER of the first certificate of `text`.
+pub fn der(text: &[u8]) -> Result<Vec<u8>, Unreadable> {
     // PEM holds no percent sign, so decoding plain text changes nothing.
     let text = percent_decode(text).decode_utf8_lossy();
     let mut blocks = blocks(&text).take(MOST_BLOCKS);
     let block = blocks.find(|block| block.label == Label::Certificate).ok_or(Unreadable::NoBlock)?;
-    let der = block.der.map_err(Unreadable::Block)?;
-    x509::certificate(&der).map_err(Unreadable::Contents)
+    block.der.map_err(Unreadable::Block)
 }

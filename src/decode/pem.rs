@@ -32,6 +32,8 @@ pub enum Broken {
     NoEnd,
     /// What stands between the lines is not base64.
     NotBase64,
+    /// It is longer than [`LONGEST_BLOCK`].
+    TooLong,
 }
 
 impl fmt::Display for Broken {
@@ -39,9 +41,13 @@ impl fmt::Display for Broken {
         f.write_str(match self {
             Self::NoEnd => "the block has no END line",
             Self::NotBase64 => "the block is not base64",
+            Self::TooLong => "the block is longer than a certificate is",
         })
     }
 }
+
+/// The longest block that [`block_from`] decodes, in bytes of text.
+pub const LONGEST_BLOCK: usize = 32 << 10;
 
 /// One `BEGIN … END` block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +62,18 @@ pub struct Block {
 /// broken one costs only itself.
 pub fn blocks(text: &str) -> impl Iterator<Item = Block> {
     text.split(BEGIN).skip(1).map(block)
+}
+
+/// The first block of `text` from the byte `from` on, and where the next one may begin: [`blocks`], one at a time.
+pub fn block_from(text: &str, from: usize) -> Option<(Block, usize)> {
+    let begin = from.checked_add(text.get(from..)?.find(BEGIN)?)?.checked_add(BEGIN.len())?;
+    let rest = text.get(begin..)?;
+    let length = rest.find(BEGIN).unwrap_or(rest.len());
+    let found = match rest.get(..length)? {
+        text if length <= LONGEST_BLOCK => block(text),
+        _ => Block { label: Label::Other, der: Err(Broken::TooLong) },
+    };
+    Some((found, begin.checked_add(length)?))
 }
 
 /// One block, from behind its `BEGIN` to the next one.
@@ -103,6 +121,26 @@ mod tests {
             ders(&[&good, no_base64, &good, no_end, &good].concat()),
             [Ok(b"one".to_vec()), Err(Broken::NotBase64), Ok(b"one".to_vec()), Err(Broken::NoEnd), Ok(b"one".to_vec())]
         );
+    }
+
+    #[test]
+    fn one_at_a_time_they_are_the_same() {
+        let good = certificate(b"one");
+        for text in
+            ["", "-----BEGIN ", "text", &good, &format!("x{good}y{good}-----BEGIN CERTIFICATE-----\n"), "é-----BEGIN é"]
+        {
+            let mut found = Vec::new();
+            let mut from = 0;
+            while let Some((block, next)) = block_from(text, from) {
+                found.push(block);
+                from = next;
+            }
+            assert_eq!(found, all(text), "{text}");
+            assert_eq!(block_from(text, text.len() + 1), None);
+        }
+        let long = certificate(&vec![7; LONGEST_BLOCK]);
+        let (block, next) = block_from(&[long.as_str(), &good].concat(), 0).unwrap();
+        assert_eq!((block.der, next), (Err(Broken::TooLong), long.len()));
     }
 
     #[test]

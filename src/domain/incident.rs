@@ -45,14 +45,13 @@ impl Incident {
         }
     }
 
-    /// A handshake has failed. The certificate is not known where nobody has shown it.
+    /// A handshake has failed. The certificate is not known where nobody has shown it, and its name is empty and its end
+    /// [`UnixTime::NEVER`] where only its fingerprint was.
     pub fn rejected(certificate: Option<Rc<Certificate>>, usage: &Usage, place: &str, rejection: Rejection) -> Self {
         let rule = rejection.reason.as_str();
-        let about = CertId::of_words(&["cert-expiry-monitor/rejected", usage.role().as_str(), place, rule]);
-        let unknown = || {
-            let bare = Certificate::bare(about, place, UnixTime::from_secs(0));
-            Rc::new(Certificate { source: IdSource::Unknown, ..bare })
-        };
+        let about = Self::rejected_at(usage, place, rejection.reason);
+        let unknown =
+            || Rc::new(Certificate { source: IdSource::Unknown, ..Certificate::bare(about, "", UnixTime::NEVER) });
         Self {
             kind: EventKind::CertificateRejected,
             about,
@@ -64,11 +63,8 @@ impl Incident {
         }
     }
 
-    /// Why a handshake failed, if one did.
-    pub fn reason(&self) -> Option<Reason> {
-        match &self.detail {
-            Detail::Rejection(rejection) => Some(rejection.reason),
-            Detail::Nothing | Detail::Held(_) => None,
-        }
+    /// Stands for the handshakes at a place that fail for a reason.
+    pub fn rejected_at(usage: &Usage, place: &str, reason: Reason) -> CertId {
+        CertId::of_words(&["cert-expiry-monitor/rejected", usage.role().as_str(), place, reason.as_str()])
     }
 }

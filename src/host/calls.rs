@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::application::effect::{Answer, Call};
+use crate::application::observer::Message;
 use crate::application::shared_data::{SharedData, Version, Written};
 use crate::domain::UnixTime;
 
@@ -14,6 +15,10 @@ const CAS_MISMATCH: u32 = 8;
 
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
+
+const HTTP_REQUEST_HEADERS: u32 = 0;
+const HTTP_RESPONSE_HEADERS: u32 = 2;
+const HTTP_CALL_RESPONSE_BODY: u32 = 4;
 const HTTP_CALL_RESPONSE_HEADERS: u32 = 6;
 
 #[link(wasm_import_module = "env")]
@@ -31,6 +36,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_remove_header_map_value(kind: u32, key: *const u8, key_size: usize) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_size: usize,
@@ -123,8 +129,17 @@ pub(super) fn plugin_configuration() -> Vec<u8> {
 }
 
 fn buffer(kind: u32) -> Vec<u8> {
+    part_of_buffer(kind, usize::MAX)
+}
+
+fn part_of_buffer(kind: u32, most: usize) -> Vec<u8> {
     // SAFETY: see `bytes`.
-    bytes(|data, size| unsafe { proxy_get_buffer_bytes(kind, 0, usize::MAX, data, size) }).unwrap_or_default()
+    bytes(|data, size| unsafe { proxy_get_buffer_bytes(kind, 0, most, data, size) }).unwrap_or_default()
+}
+
+/// The body of the answer to the callout that is being handled, which has so many bytes.
+pub(super) fn answer_body(size: usize) -> Vec<u8> {
+    part_of_buffer(HTTP_CALL_RESPONSE_BODY, size)
 }
 
 /// A property of the current stream, its path joined by NUL.
@@ -138,11 +153,22 @@ pub(super) fn answer_header(name: &str) -> Option<Vec<u8>> {
     header(HTTP_CALL_RESPONSE_HEADERS, name)
 }
 
-/// A header of the request that is being handled.
-#[cfg(feature = "trap")]
-pub(super) fn request_header(name: &str) -> Option<Vec<u8>> {
-    const HTTP_REQUEST_HEADERS: u32 = 0;
-    header(HTTP_REQUEST_HEADERS, name)
+/// A header of a message that passes, or has passed where a log is written.
+pub(super) fn message_header(message: Message, name: &str) -> Option<Vec<u8>> {
+    header(map_of(message), name)
+}
+
+/// Takes a header away from a message that passes.
+pub(super) fn remove_message_header(message: Message, name: &str) {
+    // SAFETY: the host reads `name` within this call.
+    unsafe { proxy_remove_header_map_value(map_of(message), name.as_ptr(), name.len()) };
+}
+
+const fn map_of(message: Message) -> u32 {
+    match message {
+        Message::Request => HTTP_REQUEST_HEADERS,
+        Message::Response => HTTP_RESPONSE_HEADERS,
+    }
 }
 
 fn header(map: u32, name: &str) -> Option<Vec<u8>> {

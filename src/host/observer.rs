@@ -1,4 +1,4 @@
-//! The observer on the data path: an HTTP filter that always lets the stream go on.
+//! The observer on the data path, as an HTTP filter that always lets the stream go on, and beside it, as an access logger.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use super::metrics::Metrics;
 use crate::application::lease::LEASE;
 use crate::application::metric::Metric;
 use crate::application::observation::QUEUE;
-use crate::application::observer::{Observer, Proxy, Stream};
+use crate::application::observer::{Message, Observer, Proxy, Stream};
 use crate::application::shared_data::SharedData;
 use crate::domain::UnixTime;
 
@@ -32,6 +32,14 @@ struct Host {
 impl Proxy for Host {
     fn property(&self, path: &str) -> Option<Vec<u8>> {
         calls::property(path)
+    }
+
+    fn header(&self, message: Message, name: &str) -> Option<Vec<u8>> {
+        calls::message_header(message, name)
+    }
+
+    fn remove_header(&self, message: Message, name: &str) {
+        calls::remove_message_header(message, name);
     }
 
     fn lease(&self) -> Option<Vec<u8>> {
@@ -75,6 +83,13 @@ impl SharedObserver {
         // would be lost and nothing else.
         if let Ok(mut observer) = self.observer.try_borrow_mut() {
             observer.on_tick(&self.host, now);
+        }
+    }
+
+    /// A request or a connection is over, and the host writes its access log.
+    pub(super) fn on_log(&self) {
+        if let Ok(mut observer) = self.observer.try_borrow_mut() {
+            observer.on_log(&self.host);
         }
     }
 

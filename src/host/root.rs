@@ -45,9 +45,9 @@ impl Root {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, _: usize, _: usize) {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
         if let Some(service) = &mut self.service {
-            service.on_response(token, headers);
+            service.on_response(token, headers, body);
         }
     }
 }
@@ -69,6 +69,13 @@ impl RootContext for Root {
         }
         if let Some(service) = &mut self.service {
             service.on_tick(self.observer.as_ref().is_some_and(|observer| observer.has_streams()));
+        }
+    }
+
+    /// The instance is an access logger. (A filter's streams have logs as well, and say nothing then.)
+    fn on_log(&mut self) {
+        if let Some(observer) = &self.observer {
+            observer.on_log();
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::calls::{self, HostSharedData, Queue, Taken};
 use super::metrics::Metrics;
-use crate::application::effect::{Answer, Call, CallId, Effect, Response};
+use crate::application::effect::{Answer, Call, CallId, Effect, LARGEST_BODY, Response};
 use crate::application::lease::{Because, Candidate, Heritage, Kind, Standing, Store};
 use crate::application::metric::Metric;
 use crate::application::monitor::{Input, Monitor};
@@ -54,17 +54,25 @@ struct Office {
     queue: Option<Queue>,
     /// What a predecessor left and has not been looked at yet.
     unread: VecDeque<String>,
-    /// The calls that are not answered yet, by the host's tokens.
-    calls: Vec<(u32, CallId)>,
+    calls: Vec<Pending>,
     /// Why it is being left. There is no way back.
     leaving: Option<Because>,
+}
+
+/// A call that is not answered yet.
+#[derive(Debug)]
+struct Pending {
+    /// The host's name for it.
+    token: u32,
+    call: CallId,
+    wants_body: bool,
 }
 
 /// There is a newer holder.
 struct Superseded;
 
-/// What a receiver has answered, or Envoy in its place.
-fn answer() -> Answer {
+/// What a receiver has answered, or Envoy in its place; with its body, if it has one of that many bytes.
+fn answer(body: Option<usize>) -> Answer {
     let text = |name| calls::answer_header(name).and_then(|value| String::from_utf8(value).ok());
     let Some(status) = text(":status").and_then(|status| status.parse().ok()) else { return Answer::NoResponse };
     Answer::Response(Response {
@@ -73,7 +81,17 @@ fn answer() -> Answer {
         retry_after: text("retry-after"),
         allowed_origin: text("webhook-allowed-origin"),
         allowed_rate: text("webhook-allowed-rate"),
+        body: body.filter(|size| *size <= LARGEST_BODY).map(calls::answer_body),
     })
+}
+
+/// Envoy's major and minor version.
+fn envoy() -> Option<(u64, u64)> {
+    let number = |name: &str| {
+        let path = format!("xds\0node\0user_agent_build_version\0version\0{name}");
+        calls::property(&path).and_then(|value| value.try_into().ok()).map(u64::from_le_bytes)
+    };
+    number("major_number").zip(number("minor_number"))
 }
 
 impl Service {
@@ -114,7 +132,8 @@ impl Service {
 
     fn take_office(&mut self, now: UnixTime) {
         let seed = RandomState::new().hash_one(now.millis());
-        let monitor = Monitor::new(Rc::clone(&self.config), self.missing.clone(), self.configured, now, seed);
+        let monitor = Monitor::new(Rc::clone(&self.config), self.missing.clone(), self.configured, now, seed)
+            .in_office(Some(self.candidate.tenure()), envoy());
         let (queue, unread, calls) = (None, Monitor::stored_keys().collect(), Vec::new());
         self.office = Some(Office { monitor, queue, unread, calls, leaving: None });
         self.metrics.forget_values();
@@ -176,12 +195,15 @@ impl Service {
     }
 
     /// A callout has ended; no headers mean that it has not been answered.
-    pub(super) fn on_response(&mut self, token: u32, headers: usize) {
+    pub(super) fn on_response(&mut self, token: u32, headers: usize, body: usize) {
         let Some(office) = &mut self.office else { return };
-        let Some(index) = office.calls.iter().position(|(known, _)| *known == token) else { return };
-        let (_, call) = office.calls.swap_remove(index);
+        let Some(index) = office.calls.iter().position(|pending| pending.token == token) else { return };
+        let Pending { call, wants_body, .. } = office.calls.swap_remove(index);
         let now = calls::now();
-        self.handle(Input::Answered(call, if headers == 0 { Answer::NoResponse } else { answer() }), now);
+        self.handle(
+            Input::Answered(call, if headers == 0 { Answer::NoResponse } else { answer(wants_body.then_some(body)) }),
+            now,
+        );
         // There is room for the next request now.
         self.adjust_period(now);
     }
@@ -231,7 +253,7 @@ impl Service {
     fn call(&mut self, call: &Call) -> Option<Input> {
         match calls::dispatch(call) {
             Ok(token) => {
-                self.office.as_mut()?.calls.push((token, call.id));
+                self.office.as_mut()?.calls.push(Pending { token, call: call.id, wants_body: call.wants_body });
                 None
             }
             Err(answer) => Some(Input::Answered(call.id, answer)),

@@ -3,6 +3,7 @@
 #![allow(clippy::panic)]
 
 use super::calls::{self, Queue};
+use crate::application::observer::Message;
 
 const ORDER: &str = "x-cert-expiry-trap";
 /// A queue item that ends who takes it.
@@ -10,7 +11,7 @@ const ITEM: &[u8] = b"cert-expiry-monitor/trap";
 
 /// A request orders the end of this VM, or of the monitor.
 pub(super) fn on_request(queue: Option<Queue>) {
-    match calls::request_header(ORDER).as_deref() {
+    match calls::message_header(Message::Request, ORDER).as_deref() {
         Some(b"observer") => panic!("told to trap"),
         Some(b"monitor") => {
             // Where there is no queue there is no monitor to end.

@@ -37,7 +37,7 @@ pub(super) const FIELDS: [Field; 33] = [
     ("event", |event, _| event.kind.as_str().into()),
     ("message", |event, _| event.message().into()),
     ("cert_id", |event, _| is_shown(event).then(|| event.certificate.id.to_string()).into()),
-    ("cert_name", |event, _| is_shown(event).then_some(event.certificate.name.as_str()).into()),
+    ("cert_name", |event, _| known(&event.certificate.name)),
     ("expires_at", |event, _| is_valid(event).then(|| rfc3339(event.certificate.not_after)).into()),
     ("days_remaining", |event, _| is_valid(event).then(|| event.days_remaining()).into()),
     ("expired_at", |event, _| is_expired(event).then(|| rfc3339(event.certificate.not_after)).into()),
@@ -54,8 +54,8 @@ pub(super) const FIELDS: [Field; 33] = [
     ("subject", |event, _| known(&event.certificate.subject)),
     ("issuer", |event, _| known(&event.certificate.issuer)),
     ("sans", |event, _| event.certificate.sans.clone().into()),
-    ("not_before", |event, _| is_shown(event).then(|| rfc3339(event.certificate.not_before)).into()),
-    ("not_after", |event, _| is_shown(event).then(|| rfc3339(event.certificate.not_after)).into()),
+    ("not_before", |event, _| is_dated(event).then(|| rfc3339(event.certificate.not_before)).into()),
+    ("not_after", |event, _| is_dated(event).then(|| rfc3339(event.certificate.not_after)).into()),
     ("cert_id_source", |event, _| event.certificate.source.as_str().into()),
     ("cert_position", |event, _| event.certificate.position.as_str().into()),
     ("places", |event, _| event.places.clone().into()),
@@ -100,16 +100,16 @@ const HELD: [Field; 3] = [
 /// Times in seconds since 1970.
 const UNIX: [Field; 3] = [
     ("timestamp", |event, _| event.timestamp.secs().into()),
-    ("not_before", |event, _| is_shown(event).then(|| event.certificate.not_before.secs()).into()),
-    ("not_after", |event, _| is_shown(event).then(|| event.certificate.not_after.secs()).into()),
+    ("not_before", |event, _| is_dated(event).then(|| event.certificate.not_before.secs()).into()),
+    ("not_after", |event, _| is_dated(event).then(|| event.certificate.not_after.secs()).into()),
 ];
 
 /// What a body that was written for `NetBox` SSL names.
 const DATA: [Field; 9] = [
-    ("common_name", |event, _| is_shown(event).then_some(event.certificate.name.as_str()).into()),
-    ("valid_to", |event, _| is_shown(event).then(|| rfc3339(event.certificate.not_after)).into()),
+    ("common_name", |event, _| known(&event.certificate.name)),
+    ("valid_to", |event, _| is_dated(event).then(|| rfc3339(event.certificate.not_after)).into()),
     ("issuer", |event, _| known(&event.certificate.issuer)),
-    ("days_remaining", |event, _| is_shown(event).then(|| days_left(event)).into()),
+    ("days_remaining", |event, _| is_dated(event).then(|| days_left(event)).into()),
     ("threshold", |event, _| threshold(&event.rule)),
     // That one counts the services that use a certificate. An event is about one use of it.
     ("assignment_count", |_, _| 1.into()),
@@ -123,7 +123,7 @@ fn is_expired(event: &Event) -> bool {
     match event.kind {
         EventKind::CertificateExpired => true,
         EventKind::CertificateStale | EventKind::CertificateRejected => {
-            is_shown(event) && event.timestamp >= event.certificate.not_after
+            is_dated(event) && event.timestamp >= event.certificate.not_after
         }
         _ => false,
     }
@@ -131,10 +131,15 @@ fn is_expired(event: &Event) -> bool {
 
 /// Whether it is told as one that is to come.
 fn is_valid(event: &Event) -> bool {
-    is_shown(event) && !is_expired(event)
+    is_dated(event) && !is_expired(event)
 }
 
-/// Whether anything is known of the certificate.
+/// Whether it is known when the certificate begins and ends.
+fn is_dated(event: &Event) -> bool {
+    event.certificate.not_after < UnixTime::NEVER
+}
+
+/// Whether it is known which certificate it is.
 fn is_shown(event: &Event) -> bool {
     event.certificate.source != IdSource::Unknown
 }

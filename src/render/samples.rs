@@ -23,10 +23,11 @@ pub(super) fn trials() -> impl Iterator<Item = Event> {
     EventKind::ALL.into_iter().flat_map(move |kind| {
         let mut unknown = sample(kind, Role::Ca, DELICATE);
         let Certificate { id, name, not_after, .. } = &*unknown.certificate;
-        let bare = Certificate::bare(*id, name, *not_after);
-        let is_shown = kind != EventKind::CertificateRejected;
-        let source = if is_shown { IdSource::Provisional } else { IdSource::Unknown };
-        unknown.certificate = Rc::new(Certificate { source, ..bare });
+        unknown.certificate = Rc::new(if kind == EventKind::CertificateRejected {
+            Certificate { source: IdSource::Unknown, ..Certificate::bare(*id, "", UnixTime::NEVER) }
+        } else {
+            Certificate { source: IdSource::Provisional, ..Certificate::bare(*id, name, *not_after) }
+        });
         unknown.places.clear();
         let mut late = sample(kind, Role::Upstream, DELICATE);
         let end = late.certificate.not_after;

@@ -112,7 +112,8 @@ fn a_new_certificate_is_read_put_into_the_queue_and_counted_once() {
     observer.request(&client());
     let other = Request::of_client(&Certificate::stored("client").numbered(1)).on_route("orders");
     let expected = [
-        ("proxy_get_property", 4), // the digests of both sides, the route's name, the certificate
+        // The digests of both sides, the route's name, the certificate, and three names that its place may have.
+        ("proxy_get_property", 7),
         ("proxy_enqueue_shared_queue", 1),
         ("proxy_increment_metric", 1),
     ];
@@ -124,6 +125,8 @@ fn a_new_certificate_is_read_put_into_the_queue_and_counted_once() {
 fn a_thousand_requests_cost_the_same_each() {
     let (host, mut observer) = observer(&Document::empty());
     let request = client_and_upstream();
+    observer.request(&request);
+    // The allocator has found its ways after two.
     observer.request(&request);
     let fuel = observer.request(&request);
     for number in 0..1_000 {
@@ -138,10 +141,10 @@ fn a_request_takes_as_many_instructions_as_it_is_known_to_take() {
     let mut measured = Vec::new();
     // what it is | what is observed | the request | its instructions
     for (what, client_side, upstream_side, request, pinned) in [
-        ("both roles off", false, false, client_and_upstream(), 3_080),
-        ("plain text, both roles", true, true, Request::plain(), 4_350),
-        ("a known client", true, false, client(), 13_170),
-        ("a known client and its known upstream", true, true, client_and_upstream(), 18_020),
+        ("both roles off", false, false, client_and_upstream(), 3_660),
+        ("plain text, both roles", true, true, Request::plain(), 4_500),
+        ("a known client", true, false, client(), 13_690),
+        ("a known client and its known upstream", true, true, client_and_upstream(), 18_130),
     ] {
         let (_, mut observer) = observer(&observing(client_side, upstream_side));
         observer.request(&request);
@@ -153,7 +156,7 @@ fn a_request_takes_as_many_instructions_as_it_is_known_to_take() {
     observer.request(&client());
     let fuel = observer.request(&Request::of_client(&Certificate::stored("client").numbered(1)).on_route("orders"));
     println!("a new client: {fuel} instructions a request");
-    measured.push(("a new client", 50_320, fuel));
+    measured.push(("a new client", 51_240, fuel));
     for (what, pinned, fuel) in measured {
         assert!(fuel.abs_diff(pinned) <= pinned / 10, "{what}: {fuel} instructions, known to take {pinned}");
     }

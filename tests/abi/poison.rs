@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::host::{Answer, Host, Level};
 use crate::scene::{
     Certificate, Crew, Document, HEADER, Instance, QUARANTINE, RECEIVER, Request, SUSPECT, Told, metric, seconds,
@@ -22,14 +24,17 @@ fn poisoned() -> Host {
 }
 
 fn crew(host: &Host) -> Crew {
-    let document = Document::telling();
+    crew_of(host, &Document::telling())
+}
+
+fn crew_of(host: &Host, document: &Document) -> Crew {
     Crew::new(
         host,
         [
-            Instance::monitor(host, &document),
-            Instance::standby(host, &document),
-            Instance::auto(host, "auto", &document),
-            Instance::observer(host, "worker", &document),
+            Instance::monitor(host, document),
+            Instance::standby(host, document),
+            Instance::auto(host, "auto", document),
+            Instance::observer(host, "worker", document),
         ],
     )
 }
@@ -141,4 +146,27 @@ fn a_certificate_that_was_parsed_leaves_no_note() {
     crew.until_holds("standby");
     crew.run_for(seconds(10));
     assert_eq!((metric(&host, QUARANTINED), host.shared_data(QUARANTINE)), (0, None));
+}
+
+#[test]
+fn a_link_of_a_chain_that_ends_the_monitor_is_quarantined_alone() {
+    let host = poisoned();
+    let mut crew = crew_of(&host, &Document::telling().with("observe", json!({ "client_certificate": "xfcc" })));
+    crew.until_holds("monitor");
+    crew.run_for(seconds(2));
+    let [leaf, other] = [1, 2].map(|number| Certificate::stored("client").numbered(number));
+    let chain: String = [&leaf, &poison(), &other].map(Certificate::encoded_pem).concat();
+    let xfcc = format!(r#"Hash={};Cert="{}";Chain="{chain}""#, leaf.id(), leaf.encoded_pem());
+    for _ in 0..3 {
+        let request = Request::of_client(&leaf).on_route("orders").with_header("x-forwarded-client-cert", &xfcc);
+        crew.member("worker").request(&request);
+        crew.run_for(seconds(20));
+    }
+    assert_eq!(dead(&host), ["monitor"], "whoever notes it as a suspect again traps");
+    assert_eq!(host.log_lines("A certificate is quarantined").len(), 1);
+    let mut told: Vec<_> = Told::all(&host).into_iter().map(|told| told.cert_id).collect();
+    told.sort();
+    let mut expected = [leaf.id(), other.id()];
+    expected.sort();
+    assert_eq!(told, expected);
 }

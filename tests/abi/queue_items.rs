@@ -50,6 +50,20 @@ fn an_observation_that_is_cut_anywhere_is_dropped_and_counted() {
 }
 
 #[test]
+fn a_rejection_that_is_cut_or_has_any_bit_turned_harms_nobody() {
+    let item = Observations::rejection();
+    let cut: Vec<_> = (1..item.len()).map(|length| item[..length].to_vec()).collect();
+    assert_eq!(metric(&digest("cut", &cut), BAD), cut.len() as u64);
+    let turned = (0..item.len()).step_by(3).chain(0..100).map(|position| {
+        let mut turned = item.clone();
+        turned[position] ^= 1 << (position % 8);
+        turned
+    });
+    let host = digest("turned", &turned.collect::<Vec<_>>());
+    assert_eq!(metric(&host, WATCHED), 1, "what was refused is not watched");
+}
+
+#[test]
 fn an_order_to_trap_is_dropped_and_counted_like_any_other_nonsense() {
     let host = digest("an order to trap", &[b"cert-expiry-monitor/trap".to_vec()]);
     assert_eq!((metric(&host, BAD), metric(&host, WATCHED)), (1, 1));

@@ -115,7 +115,7 @@ fn every_metric_exists_at_zero_before_anything_has_happened() {
         ("deliveries_total;", 10),
         ("outbox_entries;", 1),
         ("observations_total;", 4),
-        ("dropped_total;", 15),
+        ("dropped_total;", 16),
         ("failovers_total", 1),
         ("last_tick_seconds", 1),
         ("config_info;", 1),

@@ -3,7 +3,7 @@
 use cert_expiry_monitor::domain::Role;
 use serde_json::json;
 
-use crate::world::{DAY, HOUR, MINUTE, World, pem};
+use crate::world::{DAY, HOUR, MINUTE, World, pem, webhook};
 
 fn world(start: i64) -> World {
     let mut world = World::starting(start, json!({ "observe": { "flush_seconds": 5 } }));
@@ -99,7 +99,7 @@ fn what_cannot_be_used_is_counted_and_costs_nothing_else() {
 
 #[test]
 fn url_encoded_and_plain_certificates_are_the_same() {
-    use cert_expiry_monitor::application::observation::Observation;
+    use cert_expiry_monitor::application::observation::{Form, Item};
     use cert_expiry_monitor::decode::observed;
     use cert_expiry_monitor::domain::Usage;
     let mut world = world(-DAY);
@@ -107,9 +107,55 @@ fn url_encoded_and_plain_certificates_are_the_same() {
     let encoded = pem("client").replace('\n', "%0A").replace(' ', "%20").replace('+', "%2B").replace('/', "%2F");
     for text in [pem("client"), encoded] {
         let digest = observed::certificate(text.as_bytes()).unwrap().id.to_string();
-        world.enqueue(Observation::encode(&usage, digest.as_bytes(), text.as_bytes()).unwrap());
+        world.enqueue(Item::seen(&usage, None, digest.as_bytes(), Form::Pem, text.as_bytes()).unwrap());
     }
     world.run_until(-DAY + HOUR);
     assert_eq!(world.received().len(), 1);
     assert_eq!(world.metric("certificates;.;role=.=client"), 1);
+}
+
+#[test]
+fn one_that_is_seen_without_its_api_waits_two_flushes_for_somebody_who_knows_it() {
+    let mut world = World::starting(-10 * DAY, json!({ "observe": { "flush_seconds": 5 } }));
+    world.run_until(-10 * DAY + 60);
+    world.observe_at("listener/ingress", Role::Client, None, "client");
+    world.run_until(-10 * DAY + 69);
+    assert_eq!(world.received().len(), 0);
+    world.run_until(-10 * DAY + 80);
+    let told = world.received();
+    assert_eq!(told.iter().map(|event| event.api_id.clone()).collect::<Vec<_>>(), [None], "nobody knew more");
+}
+
+#[test]
+fn one_that_is_seen_with_and_without_its_api_is_one_event_whoever_comes_first() {
+    for named_first in [true, false] {
+        let mut world = World::starting(-10 * DAY, json!({ "observe": { "flush_seconds": 5 } }));
+        world.run_until(-10 * DAY + 60);
+        for is_named in [named_first, !named_first] {
+            let (place, api_id) = if is_named { ("listener/a", Some("orders")) } else { ("listener/ingress", None) };
+            world.observe_at(place, Role::Client, api_id, "client");
+            world.run_for(6);
+        }
+        world.run_until(-10 * DAY + HOUR);
+        let told: Vec<_> = world.received().into_iter().map(|event| event.api_id).collect();
+        assert_eq!(told, [Some("orders".to_owned())], "named first: {named_first}");
+        assert_eq!(world.metric("certificates;.;role=.=client"), 1);
+    }
+}
+
+#[test]
+fn an_alert_without_an_api_is_closed_when_the_api_is_known() {
+    let mut hooks = webhook("hooks");
+    hooks["send_resolved"] = json!(true);
+    let mut world = World::starting(-10 * DAY, json!({ "webhooks": [hooks] }));
+    world.observe(Role::Client, None, "client");
+    world.run_until(-10 * DAY + 60);
+    assert_eq!(world.received().len(), 1);
+    world.observe(Role::Client, Some("orders"), "client");
+    world.run_until(-10 * DAY + 120);
+    let told: Vec<_> = world.received().into_iter().map(|event| (event.event, event.api_id)).collect();
+    assert_eq!(
+        told,
+        [("CertificateResolved".to_owned(), None), ("CertificateExpiringSoon".to_owned(), Some("orders".to_owned())),]
+    );
 }

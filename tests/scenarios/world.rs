@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use cert_expiry_monitor::application::effect::{Answer, Call, Effect};
 use cert_expiry_monitor::application::monitor::{Input, Monitor};
-use cert_expiry_monitor::application::observation::Observation;
+use cert_expiry_monitor::application::observation::{Form, Item};
 use cert_expiry_monitor::config::Config;
 use cert_expiry_monitor::decode::observed;
 use cert_expiry_monitor::domain::{Role, UnixTime, Usage};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
+
+use crate::admin::Admin;
 
 /// The end of every certificate in tests/data.
 pub const END: UnixTime = UnixTime::from_secs(1_768_657_912);
@@ -61,6 +63,8 @@ pub struct World {
     limits: BTreeMap<String, (Duration, Answer, UnixTime)>,
     received: Vec<Received>,
     calls: Vec<Call>,
+    /// What listens behind the cluster `envoy_admin`.
+    pub admin: Option<Admin>,
 }
 
 impl World {
@@ -84,6 +88,7 @@ impl World {
             limits: BTreeMap::new(),
             received: Vec::new(),
             calls: Vec::new(),
+            admin: None,
         }
     }
 
@@ -161,12 +166,26 @@ impl World {
         self.now = at(secs);
     }
 
+    /// Lets so many seconds pass.
+    pub fn run_for(&mut self, secs: i64) {
+        self.run_until(self.now.secs() - END.secs() + secs);
+    }
+
     /// An observer hands a certificate over.
     pub fn observe(&mut self, role: Role, api_id: Option<&str>, name: &str) {
+        self.observe_somewhere(None, role, api_id, name);
+    }
+
+    /// An observer hands a certificate over that it has seen at a place.
+    pub fn observe_at(&mut self, place: &str, role: Role, api_id: Option<&str>, name: &str) {
+        self.observe_somewhere(Some(place), role, api_id, name);
+    }
+
+    fn observe_somewhere(&mut self, place: Option<&str>, role: Role, api_id: Option<&str>, name: &str) {
         let usage = Usage::new(role, api_id.map(str::to_owned));
         let text = pem(name);
         let digest = observed::certificate(text.as_bytes()).unwrap().id.to_string();
-        self.enqueue(Observation::encode(&usage, digest.as_bytes(), text.as_bytes()).unwrap());
+        self.enqueue(Item::seen(&usage, place, digest.as_bytes(), Form::Pem, text.as_bytes()).unwrap());
     }
 
     /// Puts anything into the queue.
@@ -200,6 +219,10 @@ impl World {
     }
 
     fn answer(&mut self, call: &Call) -> Option<Input> {
+        if let Some(admin) = self.admin.as_mut().filter(|_| call.cluster == "envoy_admin") {
+            let answer = admin.answer(header(call, ":path").unwrap());
+            return Some(Input::Answered(call.id, answer));
+        }
         self.assert_stored(call);
         let once = self.once.remove(&call.cluster).or_else(|| self.exceeds(&call.cluster)).map(Some);
         let answer = once.or_else(|| self.answers.get(&call.cluster).cloned()).unwrap_or(Some(Answer::status(200)));

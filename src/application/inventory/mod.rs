@@ -1,6 +1,8 @@
 //! The certificates that are watched, and when each of them crosses its next rule.
 
+mod roles;
 mod sighting;
+mod twins;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,17 +10,15 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::roles::Roles;
 pub use self::sighting::{CONFIG_PLACE, MOST_PLACES, Sighting, Source};
+use self::twins::{is_provisional, mark_of};
 use super::shards::range_of;
-use crate::domain::certificate::IdSource;
 use crate::domain::time::MINUTE;
 use crate::domain::{CertId, Certificate, Role, UnixTime, Usage};
 
 /// The most usages of one certificate that are watched: a client names its API where that is read from the request.
 const MOST_USAGES: usize = 64;
-
-/// Certificates with the same end that are looked at for one with the same serial number.
-const MOST_TWINS: usize = 512;
 
 /// Sightings that lie closer together are one, where they are stored.
 const REFRESH: Duration = MINUTE.saturating_mul(10);
@@ -53,21 +53,6 @@ impl Watched {
         let seen = self.usages.iter().map(|sighting| sighting.last_seen.filter(|_| sighting.is_of_peer()));
         seen.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten()
     }
-
-    /// Whether another certificate has the same serial number and validity: all that Envoy's `/certs` tells.
-    pub fn is_twin_of(&self, serial_number: &str, not_before: UnixTime, not_after: UnixTime) -> bool {
-        let Certificate { serial_number: own, not_before: begin, not_after: end, .. } = &*self.certificate;
-        let digits = |number: &str| number.trim_start_matches('0').len();
-        *begin == not_before
-            && *end == not_after
-            && digits(own) == digits(serial_number)
-            && own.trim_start_matches('0').eq_ignore_ascii_case(serial_number.trim_start_matches('0'))
-    }
-}
-
-/// Whether nobody has shown a certificate yet.
-fn is_provisional(certificate: &Certificate) -> bool {
-    certificate.source == IdSource::Provisional
 }
 
 fn is_long_ago(before: Option<UnixTime>, now: UnixTime) -> bool {
@@ -111,41 +96,16 @@ pub struct Inventory {
     seen: BTreeSet<(UnixTime, CertId)>,
     /// How many of them nobody has shown yet.
     provisional: u32,
+    /// All by their marks.
+    marks: BTreeSet<(UnixTime, CertId)>,
     roles: Roles,
-}
-
-/// The watched certificates of each role by their ends.
-#[derive(Debug, Default)]
-struct Roles {
-    /// In the order of [`Role::ALL`].
-    ends: [BTreeSet<(UnixTime, CertId)>; Role::ALL.len()],
-    is_changed: bool,
-}
-
-impl Roles {
-    fn of(&mut self, role: Role) -> Option<&mut BTreeSet<(UnixTime, CertId)>> {
-        self.ends.get_mut(role as usize)
-    }
-
-    fn note(&mut self, certificate: &Certificate, role: Role) {
-        let end = (certificate.not_after, certificate.id);
-        self.is_changed |= self.of(role).is_some_and(|ends| ends.insert(end));
-    }
-
-    /// Notes that a certificate may be used for less than before.
-    fn update(&mut self, watched: &Watched) {
-        let Certificate { id, not_after, .. } = *watched.certificate;
-        for role in Role::ALL.into_iter().filter(|role| !watched.is_used_as(*role)) {
-            self.is_changed |= self.of(role).is_some_and(|ends| ends.remove(&(not_after, id)));
-        }
-    }
 }
 
 impl Inventory {
     /// An empty inventory with room for so many certificates.
     pub fn new(most: usize) -> Self {
         let (watched, wakeups, seen) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { watched, most, wakeups, seen, provisional: 0, roles: Roles::default() }
+        Self { watched, most, wakeups, seen, provisional: 0, marks: BTreeSet::new(), roles: Roles::default() }
     }
 
     /// Notes who has told of a usage of a certificate, and where it sits. What is told of by a peer makes no room that it
@@ -166,7 +126,7 @@ impl Inventory {
                 admission = Admission::InPlaceOf(oldest);
             }
             let certificate = Rc::clone(certificate);
-            self.provisional = self.provisional.saturating_add(u32::from(is_provisional(&certificate)));
+            self.note_shown(&certificate);
             self.watched.insert(id, Watched { certificate, usages: Vec::new(), wakes_at: None });
         }
         let Some(watched) = self.watched.get_mut(&id) else { return Admission::Full };
@@ -211,9 +171,10 @@ impl Inventory {
         for sighting in &watched.usages {
             self.roles.note(&watched.certificate, sighting.usage.role());
         }
-        self.provisional = self.provisional.saturating_add(u32::from(is_provisional(&watched.certificate)));
         let seen = watched.last_seen();
+        let certificate = Rc::clone(&watched.certificate);
         entry.insert(watched);
+        self.note_shown(&certificate);
         self.move_seen(id, None, seen);
         // The document may allow less than the one before.
         if self.watched.len() > self.most
@@ -221,6 +182,11 @@ impl Inventory {
         {
             self.remove(&oldest);
         }
+    }
+
+    fn note_shown(&mut self, certificate: &Certificate) {
+        self.provisional = self.provisional.saturating_add(u32::from(is_provisional(certificate)));
+        self.marks.insert((mark_of(certificate), certificate.id));
     }
 
     /// Brings the order of sightings up to date.
@@ -234,6 +200,7 @@ impl Inventory {
     fn remove(&mut self, id: &CertId) {
         let Some(mut gone) = self.watched.remove(id) else { return };
         self.provisional = self.provisional.saturating_sub(u32::from(is_provisional(&gone.certificate)));
+        self.marks.remove(&(mark_of(&gone.certificate), *id));
         gone.last_seen().map(|seen| self.seen.remove(&(seen, *id)));
         gone.wakes_at.map(|at| self.wakeups.remove(&(at, *id)));
         gone.usages.clear();
@@ -255,47 +222,6 @@ impl Inventory {
         for sighting in self.watched.get_mut(id).into_iter().flat_map(|watched| &mut watched.usages) {
             sighting.waits_until = sighting.waits_until.filter(|until| *until > now);
             sighting.checked |= sighting.waits_until.is_none();
-        }
-    }
-
-    /// A watched certificate with this serial number and validity; one that somebody has shown, if there is one.
-    pub fn twin(&self, serial_number: &str, not_before: UnixTime, not_after: UnixTime) -> Option<&Watched> {
-        let is_twin = |watched: &&Watched| watched.is_twin_of(serial_number, not_before, not_after);
-        let mut twins = self.ending_at(not_after).filter(is_twin);
-        let first = twins.next()?;
-        Some(if is_provisional(&first.certificate) { twins.next().unwrap_or(first) } else { first })
-    }
-
-    /// The certificate that stands for one that has been shown now.
-    pub fn stand_in(&self, shown: &Certificate) -> Option<CertId> {
-        if self.provisional == 0 || is_provisional(shown) {
-            return None;
-        }
-        let Certificate { serial_number, not_before, not_after, .. } = shown;
-        let stand_in = |watched: &&Watched| {
-            is_provisional(&watched.certificate) && watched.is_twin_of(serial_number, *not_before, *not_after)
-        };
-        self.ending_at(*not_after).find(stand_in).map(|watched| watched.certificate.id)
-    }
-
-    /// Some of the certificates that end at a moment.
-    fn ending_at(&self, end: UnixTime) -> impl Iterator<Item = &Watched> {
-        let (first, last) = (CertId::from_bytes([0; 32]), CertId::from_bytes([0xff; 32]));
-        let ends = self.roles.ends.iter().flat_map(move |ends| ends.range((end, first)..=(end, last)));
-        ends.take(MOST_TWINS).filter_map(|(_, id)| self.get(id))
-    }
-
-    /// Has a certificate that has been shown take the place of the one that stood for it.
-    pub fn replace(&mut self, stand_in: &CertId, shown: &Rc<Certificate>) {
-        let Some(before) = self.watched.get(stand_in) else { return };
-        let usages = before.usages.clone();
-        self.remove(stand_in);
-        for Sighting { usage, is_listed, found_in, last_seen, places, .. } in usages {
-            let sources =
-                [is_listed.then_some(Source::Config), found_in.map(Source::Admin), last_seen.map(Source::Peer)];
-            for source in sources.into_iter().flatten() {
-                self.enter(shown, &usage, source, &places);
-            }
         }
     }
 
@@ -380,6 +306,17 @@ impl Inventory {
             self.remove(id);
         }
         is_less
+    }
+
+    /// The watched certificates of a role.
+    pub fn in_role(&self, role: Role) -> impl Iterator<Item = &Watched> {
+        let ends = self.roles.ends.get(role as usize).into_iter().flatten();
+        ends.filter_map(|(_, id)| self.get(id))
+    }
+
+    /// How many certificates of a role are watched.
+    pub fn count(&self, role: Role) -> usize {
+        self.roles.ends.get(role as usize).map_or(0, BTreeSet::len)
     }
 
     /// How many certificates are watched.

@@ -1,6 +1,7 @@
 //! Who is watched, who counts, and who makes room.
 
 use super::*;
+use crate::domain::certificate::IdSource;
 
 fn certificate(name: &str, not_after: i64) -> Rc<Certificate> {
     let id = CertId::of_der(name.as_bytes());
@@ -138,4 +139,89 @@ fn certificates_are_due_in_the_order_of_their_times() {
     assert_eq!(inventory.next_wakeup(), UnixTime::from_secs(1));
     let now = UnixTime::from_secs(2);
     assert_eq!([inventory.due(now), inventory.due(now), inventory.due(now)], [Some(a), Some(b), None]);
+}
+
+const fn at(secs: i64) -> UnixTime {
+    UnixTime::from_secs(secs)
+}
+
+/// What stands for a certificate that only `/certs` tells of.
+fn stand_in(serial_number: &str, end: i64) -> Rc<Certificate> {
+    let id = CertId::of_words(&[serial_number]);
+    let bare = Certificate::bare(id, "file.pem", UnixTime::from_secs(end));
+    Rc::new(Certificate { source: IdSource::Provisional, serial_number: serial_number.to_owned(), ..bare })
+}
+
+fn shown(name: &str, serial_number: &str, end: i64) -> Rc<Certificate> {
+    let certificate = Rc::unwrap_or_clone(certificate(name, end));
+    Rc::new(Certificate { serial_number: serial_number.to_owned(), ..certificate })
+}
+
+#[test]
+fn a_certificate_that_is_shown_takes_the_place_of_the_one_that_stood_for_it() {
+    let mut inventory = Inventory::new(10);
+    let before = stand_in("0ABC", 9);
+    let places = ["file/edge.pem".to_owned()];
+    inventory.enter(&before, &Usage::new(Role::Server, None), Source::Admin(3), &places);
+    let edge = shown("edge", "abc", 9);
+    for other in [shown("x", "0ABD", 9), shown("x", "0ABC", 8), shown("x", "0ABC0", 9)] {
+        assert_eq!(inventory.stand_in(&other), None);
+    }
+    assert_eq!(inventory.stand_in(&edge), Some(before.id));
+    inventory.replace(&before.id, &edge);
+    assert!(!inventory.contains(&before.id));
+    let [sighting] = inventory.get(&edge.id).unwrap().usages.as_slice() else { panic!() };
+    assert_eq!((sighting.found_in, sighting.places.as_slice()), (Some(3), places.as_slice()));
+    assert_eq!(inventory.stand_in(&edge), None, "there is no other one");
+    assert_eq!(inventory.twin("ABC", UnixTime::from_secs(9), UnixTime::from_secs(9)).unwrap().certificate, edge);
+}
+
+#[test]
+fn one_that_somebody_has_shown_is_the_better_twin() {
+    let mut inventory = Inventory::new(10);
+    for certificate in [stand_in("ABC", 9), shown("edge", "ABC", 9)] {
+        inventory.enter(&certificate, &Usage::new(Role::Server, None), Source::Admin(1), &[]);
+    }
+    let twin = inventory.twin("0abc", UnixTime::from_secs(9), UnixTime::from_secs(9)).unwrap();
+    assert_eq!(twin.certificate.name, "edge");
+}
+
+#[test]
+fn what_a_round_did_not_find_again_is_gone_unless_somebody_else_tells_of_it() {
+    let mut inventory = Inventory::new(10);
+    let server = Usage::new(Role::Server, None);
+    for (name, others) in [("gone", vec![]), ("listed", vec![Source::Config]), ("seen", vec![Source::Peer(at(5))])] {
+        inventory.enter(&certificate(name, 9), &server, Source::Admin(1), &[]);
+        for source in others {
+            inventory.enter(&certificate(name, 9), &server, source, &[]);
+        }
+    }
+    inventory.enter(&certificate("found", 9), &server, Source::Admin(1), &[]);
+    inventory.enter(&certificate("found", 9), &server, Source::Admin(2), &[]);
+    let mut stays = |name: &str| {
+        let id = certificate(name, 9).id;
+        (inventory.forget_found(&id, 2), inventory.contains(&id))
+    };
+    assert_eq!(stays("gone"), (true, false));
+    assert_eq!(stays("listed"), (false, true));
+    assert_eq!(stays("seen"), (false, true));
+    assert_eq!(stays("found"), (false, true));
+    // A peer may be forgotten from here on, and makes room.
+    assert!(inventory.forget_peers(&certificate("seen", 9).id, at(6)));
+    assert!(!inventory.forget_peers(&certificate("found", 9).id, at(6)));
+}
+
+#[test]
+fn the_places_are_those_of_the_last_round_and_of_the_document() {
+    let mut inventory = Inventory::new(10);
+    let (edge, server) = (certificate("edge", 9), Usage::new(Role::Server, None));
+    let places = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    inventory.enter(&edge, &server, Source::Config, &places(&["config/edge"]));
+    inventory.enter(&edge, &server, Source::Admin(1), &places(&["secret/edge", "listener/a"]));
+    inventory.enter(&edge, &server, Source::Admin(2), &places(&["secret/edge", "listener/b"]));
+    let known = &inventory.get(&edge.id).unwrap().usages[0].places;
+    assert_eq!(*known, places(&["config/edge", "secret/edge", "listener/b"]));
+    let many: Vec<_> = (0..100).map(|number| format!("listener/{number}")).collect();
+    inventory.enter(&edge, &server, Source::Admin(3), &many);
+    assert_eq!(inventory.get(&edge.id).unwrap().usages[0].places.len(), MOST_PLACES);
 }

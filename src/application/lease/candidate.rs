@@ -123,6 +123,11 @@ impl Candidate {
         self.silent.is_some()
     }
 
+    /// What this instance is called while it holds the lease.
+    pub const fn tenure(&self) -> Tenure {
+        self.tenure
+    }
+
     /// The document of the holder before, as far as this instance has seen one.
     pub fn predecessors_document(&self) -> Option<DocumentHash> {
         self.predecessor.map(|terms| terms.document)

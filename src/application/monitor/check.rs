@@ -34,7 +34,9 @@ impl Monitor {
 
     /// Goes on with the round that is due.
     pub(super) fn check_round(&mut self, turn: &mut Turn) {
-        self.rounds.begin(turn.now);
+        if self.rounds.begin(turn.now) {
+            self.probes.begin();
+        }
         let Some(mut round) = self.rounds.current.take() else { return };
         while turn.has_work_left() {
             let Some(id) = self.inventory.next_behind(round.cursor) else {
@@ -110,6 +112,12 @@ impl Monitor {
             Verdict::Quiet(_) => {}
             Verdict::Notify(crossing, _) => {
                 turn.spend(EVENT);
+                let stand_in = last.filter(|last| last.certificate.id != certificate.id);
+                if let Some(before) = stand_in.cloned() {
+                    // Receivers know that alert by the id of the one that stood for this certificate.
+                    let end = Event::closing(before.certificate.id, &before, usage, turn.now);
+                    self.tell(&end, turn.now, None, turn);
+                }
                 let event = Event::new(certificate, usage, &places, &crossing, period, at, turn.now);
                 let notice = Notice {
                     certificate: Rc::clone(certificate),

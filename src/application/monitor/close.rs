@@ -9,14 +9,13 @@ use crate::application::shards::SHARDS;
 use crate::config::{Handler, Webhook};
 use crate::domain::assessment::assess;
 use crate::domain::ledger::Notice;
-use crate::domain::{CertId, Event, EventKind, Usage};
+use crate::domain::{CertId, Event, EventKind, UnixTime, Usage};
 
 impl Monitor {
     /// Tells those receivers of a certificate's alerts again that would take them for over otherwise.
     pub(super) fn refresh(&mut self, id: &CertId, turn: &mut Turn) {
         let config = Rc::clone(&self.config);
-        let refreshes = |handler: &&Handler| handler.webhook().is_some_and(|webhook: &Webhook| webhook.refreshes);
-        if !config.handlers.iter().any(|handler| refreshes(&handler)) {
+        if !config.handlers.iter().any(refreshes) {
             return;
         }
         let Some(watched) = self.inventory.get(id) else { return };
@@ -33,14 +32,20 @@ impl Monitor {
             })
             .collect();
         for (noticed_at, owed, event) in events {
-            turn.spend(EVENT);
-            for (index, handler) in config.handlers.iter().enumerate().filter(|(_, handler)| refreshes(handler)) {
-                let is_under_way = owed.contains(&handler.name)
-                    || self.outbox.contains(index, id, &event.usage)
-                    || self.is_gone(index);
-                if handler.wants(&event) && !is_under_way {
-                    self.post(index, Entry::new(event.clone(), noticed_at), turn);
-                }
+            self.post_again(&event, noticed_at, &owed, turn);
+        }
+    }
+
+    /// Tells those receivers of an alert again that would take it for over otherwise, and have heard of it.
+    pub(super) fn post_again(&mut self, event: &Event, noticed_at: UnixTime, owed: &[String], turn: &mut Turn) {
+        let config = Rc::clone(&self.config);
+        turn.spend(EVENT);
+        for (index, handler) in config.handlers.iter().enumerate().filter(|(_, handler)| refreshes(handler)) {
+            let is_under_way = owed.contains(&handler.name)
+                || self.outbox.contains(index, &event.about, &event.usage)
+                || self.is_gone(index);
+            if handler.wants(event) && !is_under_way {
+                self.post(index, Entry::new(event.clone(), noticed_at), turn);
             }
         }
     }
@@ -86,4 +91,9 @@ impl Monitor {
         // What comes back is told again.
         self.record(about).told.retain(|(known, kind, _), _| known != usage || *kind == event.kind);
     }
+}
+
+/// Whether a handler's receiver takes an alert for over that it does not hear of again.
+fn refreshes(handler: &Handler) -> bool {
+    handler.webhook().is_some_and(|webhook: &Webhook| webhook.refreshes)
 }

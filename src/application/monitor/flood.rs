@@ -19,10 +19,12 @@ pub(super) enum About {
     Check,
     /// A certificate that cannot be watched.
     Refusal,
+    /// A round of discovery.
+    Discovery,
 }
 
 impl About {
-    const ALL: [Self; 4] = [Self::Event, Self::Delivery, Self::Check, Self::Refusal];
+    const ALL: [Self; 5] = [Self::Event, Self::Delivery, Self::Check, Self::Refusal, Self::Discovery];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +32,7 @@ impl About {
             Self::Delivery => "deliveries",
             Self::Check => "checks",
             Self::Refusal => "certificates that cannot be watched",
+            Self::Discovery => "discovery",
         }
     }
 }

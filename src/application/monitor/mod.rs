@@ -3,26 +3,35 @@
 //! [`Monitor::handle`] is all there is to it: an [`Input`] and the time go in, [`Effect`]s come out. What is due is done
 //! in slices of bounded work; [`Monitor::next_wakeup`] says when there is more.
 
+mod admit;
+mod chain;
 mod check;
 mod close;
 mod deliver;
+mod discover;
 mod flood;
 mod greet;
+mod incident;
 mod observed;
+mod probe;
 mod report;
 mod restore;
 mod send;
 mod settle;
+mod store;
 mod turn;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::discover::Discoverer;
 use self::flood::Flood;
+use self::incident::Slot;
 use self::observed::Batch;
+use self::probe::Probes;
 use self::send::Draft;
-use self::turn::{Turn, WORK, looking, pruning, storing};
+use self::turn::{Turn, WORK};
 use super::effect::{Answer, CallId, Effect};
 use super::inventory::{CONFIG_PLACE, Inventory, Source};
 use super::ledger::Ledger;
@@ -31,12 +40,12 @@ use super::outbox::{self, Outbox};
 use super::quarantine::Quarantine;
 use super::rounds::{FIRST_CHECK, Rounds};
 use super::shards::{Changes, SHARDS};
-use super::snapshot::{self, Snapshot};
+use super::shared_data::Tenure;
+use super::snapshot;
 use super::standing::Standing;
 use crate::config::{Config, Handler, Webhook};
 use crate::domain::UnixTime;
 use crate::domain::chance::Chance;
-use crate::domain::time::HOUR;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -61,18 +70,8 @@ pub enum Input {
 /// How long a monitor that is to end waits for the answers to its requests. What is not answered by then is sent again
 /// by its successor.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// Room for what is remembered of certificates in one shard that are not watched any more, beside as many as may be
-/// watched.
-const SPARE_RECORDS: usize = 4;
-
-/// Shards that are written before others in one tick, because requests wait for them.
-const MOST_FIRST: usize = 8;
-
 /// An instance that takes the lease within this time of its configuration is the monitor from the start.
 const FRESH: Duration = Duration::from_secs(3);
-/// Usages of one certificate that are remembered; of more only those that are watched.
-const MOST_NOTICES: usize = 128;
-
 /// See the module's text.
 #[derive(Debug)]
 pub struct Monitor {
@@ -108,7 +107,17 @@ pub struct Monitor {
     changes: Changes,
     rounds: Rounds,
     batch: Batch,
+    discoverer: Option<Discoverer>,
+    probes: Probes,
+    /// Whether the next tick with two things to read is the queue's or discovery's.
+    reads_queue: bool,
+    /// Names this instance in probes.
+    holder: Option<Tenure>,
+    /// Envoy's major and minor version.
+    envoy: Option<(u64, u64)>,
     quarantine: Quarantine,
+    /// Where another certificate is served than the one that is held.
+    slots: Vec<Slot>,
     /// The APIs whose upstreams are known to be checked.
     upstream_apis: BTreeSet<String>,
     flood: Flood,
@@ -131,6 +140,11 @@ impl Monitor {
         Self {
             rounds: Rounds::new(config.expiry.check_interval, configured),
             batch: Batch::new(config.observe.flush),
+            discoverer: config.discovery.as_ref().and_then(Discoverer::new),
+            probes: Probes::default(),
+            reads_queue: true,
+            holder: None,
+            envoy: None,
             inventory: Inventory::new(config.expiry.max_certificates),
             outbox: Outbox::new(config.handlers.iter().map(terms)),
             config,
@@ -150,12 +164,20 @@ impl Monitor {
             swept: 0,
             changes: Changes::default(),
             quarantine: Quarantine::default(),
+            slots: Vec::new(),
             upstream_apis: BTreeSet::new(),
             flood: Flood::default(),
             reached: Vec::new(),
             has_set_aside: false,
             work: 0,
         }
+    }
+
+    /// Tells who holds the lease, and which version of Envoy this is.
+    #[must_use]
+    pub const fn in_office(mut self, holder: Option<Tenure>, envoy: Option<(u64, u64)>) -> Self {
+        (self.holder, self.envoy) = (holder, envoy);
+        self
     }
 
     /// Takes an input in and says what is to be done, in this order.
@@ -168,7 +190,13 @@ impl Monitor {
             Input::Dequeued(Some(item)) => self.take_in(&item, &mut turn),
             Input::Dequeued(None) => self.batch.end(now),
             Input::Inspect => self.inspect(&mut turn),
-            Input::Answered(call, answer) => self.settle(call, &answer, &mut turn),
+            Input::Answered(call, answer) => {
+                if let Some(answer) = self.take_admin_answer(call, answer)
+                    && !self.conclude_probe(call, &answer, &turn)
+                {
+                    self.settle(call, &answer, &mut turn);
+                }
+            }
         }
         self.work = turn.work();
         turn.into_effects()
@@ -181,12 +209,15 @@ impl Monitor {
             || !self.changes.is_empty()
             || self.draft.is_some()
             || self.swept < SHARDS
+            || self.probes.is_running()
+            || self.discoverer.as_ref().is_some_and(Discoverer::is_busy)
             || self.has_abandoned();
         if is_busy || !self.started {
             return UnixTime::default();
         }
         let waiting = [self.rounds.next(), self.batch.next(), self.inventory.next_wakeup(), self.outbox.next()];
-        let waiting = waiting.into_iter().chain([self.next_question()]);
+        let discovery = self.discoverer.as_ref().map(Discoverer::next);
+        let waiting = waiting.into_iter().chain([self.next_question()]).chain(discovery);
         waiting.min().unwrap_or_default()
     }
 
@@ -234,6 +265,9 @@ impl Monitor {
             *at = now.min(*at);
         }
         let config = &self.config;
+        if let Some(discoverer) = &mut self.discoverer {
+            discoverer.hasten(now);
+        }
         self.outbox.hasten(now, |handler| {
             let delivery = config.handlers.get(handler).and_then(Handler::webhook).map(|webhook| &webhook.delivery);
             let wait = delivery.and_then(|delivery| delivery.batch).map(|(_, wait)| wait).unwrap_or_default();
@@ -253,12 +287,13 @@ impl Monitor {
             self.notice_time(turn.now);
             self.batch.begin(turn.now);
             // What observers hand over is taken in after this tick, item by item: half of the work is kept for it.
-            let kept = if self.batch.is_running() { WORK / 2 } else { 0 };
+            let kept = if self.batch.is_running() || self.is_discovering(turn.now) { WORK / 2 } else { 0 };
             turn.spend(kept);
             // Crossings first: they are promised to the second.
             self.invite_refused(turn);
             self.check_due(turn);
             self.ask(turn);
+            self.probe(turn);
             self.send(turn);
             self.abandon(turn);
             self.sweep(turn);
@@ -267,13 +302,27 @@ impl Monitor {
             self.store(turn);
             self.send(turn);
             turn.gain(kept);
-            if self.batch.is_running() {
-                turn.effect(Effect::Dequeue);
-            }
+            self.read(turn);
         } else {
             self.store(turn);
         }
         self.report(turn);
+    }
+
+    /// Goes on with what observers have handed over, or with what Envoy's admin interface has answered. Never with both in
+    /// one tick: only one certificate at a time may be noted as suspect.
+    fn read(&mut self, turn: &mut Turn) {
+        let (has_items, discovers) = (self.batch.is_running(), self.is_discovering(turn.now));
+        self.reads_queue = has_items && (!discovers || !self.reads_queue);
+        if self.reads_queue {
+            self.go_on(turn);
+        } else if discovers {
+            self.discover(turn);
+        }
+    }
+
+    fn is_discovering(&self, now: UnixTime) -> bool {
+        self.discoverer.as_ref().is_some_and(|discoverer| discoverer.is_busy() || discoverer.next() <= now)
     }
 
     /// Takes the document's certificates into the inventory; whether all are there.
@@ -285,73 +334,11 @@ impl Monitor {
             }
             turn.spend(1);
             self.listed = self.listed.saturating_add(1);
+            self.recognise(&listed.certificate);
             let place = listed.place.as_ref().map(|name| format!("{CONFIG_PLACE}{name}"));
             self.inventory.enter(&listed.certificate, &listed.usage, Source::Config, place.as_slice());
         }
         true
-    }
-
-    /// Writes the shards that changed, one of them in any case: nothing may wait for a quiet moment.
-    fn store(&mut self, turn: &mut Turn) {
-        while let Some(shard) = self.changes.take() {
-            self.store_shard(shard, turn);
-            if !turn.has_work_left() {
-                break;
-            }
-        }
-    }
-
-    /// Writes what has to be written before the next requests may be sent.
-    fn store_first(&mut self, turn: &mut Turn) {
-        let changes = &mut self.changes;
-        let mut shards = Vec::new();
-        shards.extend(self.outbox.first_certificates(turn.now).filter_map(|id| changes.take_of(id)).take(MOST_FIRST));
-        for shard in shards {
-            self.store_shard(shard, turn);
-        }
-    }
-
-    fn store_shard(&mut self, shard: u16, turn: &mut Turn) {
-        self.prune(shard, turn);
-        let Self { inventory, ledger, outbox, config, .. } = self;
-        let contents = Snapshot::of(shard, inventory, ledger, outbox, &config.handlers, self.retiring.is_some());
-        turn.spend(storing(contents.len()).saturating_add(looking(outbox.len())));
-        turn.effect(Effect::Store { key: snapshot::key(shard), contents });
-    }
-
-    /// Forgets what was told about certificates that are not watched any more, when it holds nothing back or becomes too
-    /// much.
-    fn prune(&mut self, shard: u16, turn: &mut Turn) {
-        let Config { expiry, handlers, .. } = &*self.config;
-        let cooldowns = handlers.iter().map(|handler| handler.cooldown);
-        let longest = cooldowns.chain([expiry.check_cooldown, expiry.period()]).max().unwrap_or(HOUR);
-        let (mut outdated, mut unwatched) = (Vec::new(), BTreeSet::new());
-        let mut looked_at = 0_usize;
-        for (id, record) in self.ledger.shard_mut(shard) {
-            looked_at = looked_at.saturating_add(1);
-            if let Some(watched) = self.inventory.get(id) {
-                record.keep_within(MOST_NOTICES, |usage| watched.sighting(usage).is_some());
-                continue;
-            }
-            match record.latest() {
-                Some(latest) if latest.after(longest.saturating_mul(2)) > turn.now => {
-                    unwatched.insert((latest, *id));
-                }
-                _ => outdated.push(*id),
-            }
-        }
-        let spare = (expiry.max_certificates / usize::from(SHARDS)).saturating_add(SPARE_RECORDS);
-        let excess = unwatched.len().saturating_sub(spare);
-        for _ in 0..excess {
-            outdated.extend(unwatched.pop_first().map(|(_, id)| id));
-        }
-        for id in outdated {
-            self.ledger.forget(&id);
-        }
-        turn.spend(pruning(looked_at.saturating_add(excess)));
-        if excess > 0 {
-            self.reach(Dropped::LedgerFull, excess.try_into().unwrap_or(u64::MAX), turn);
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::flood::About;
 use super::turn::Turn;
 use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::config::Handler;
+use crate::domain::certificate::IdSource;
 use crate::domain::event::largest_unit;
 use crate::domain::time::HOUR;
 use crate::domain::{Certificate, Event, EventKind, Role, UnixTime, Usage};
@@ -46,6 +47,11 @@ impl Monitor {
             |webhook: &Handler| Outcome::ALL.map(|outcome| Metric::deliveries_total(&webhook.name, outcome));
         for metric in closed.chain(self.webhooks().flat_map(of_webhook)) {
             turn.count(metric, 0);
+        }
+        if self.discoverer.is_some() {
+            turn.count(Metric::discoveries_total(true), 0);
+            turn.count(Metric::discoveries_total(false), 0);
+            turn.gauge(Metric::last_discovery_seconds(), 0);
         }
         let disabled = u64::try_from(self.missing.len()).unwrap_or_default();
         turn.count(Metric::dropped_total(Dropped::WebhookDisabled), disabled);
@@ -134,7 +140,7 @@ impl Monitor {
         if event.kind == EventKind::WebhookTest || !self.flood.admits(About::Event, turn.now) {
             return;
         }
-        if event.kind == EventKind::CertificateResolved {
+        if !EventKind::OF_TYK.contains(&event.kind) {
             return warn!("{} {}", event.message(), labels(event));
         }
         let Certificate { name, not_after, .. } = &*event.certificate;
@@ -150,10 +156,14 @@ impl Monitor {
 
 /// What names an event in the log.
 pub(super) fn labels(event: &Event) -> String {
+    let cert_id = match event.certificate.source {
+        IdSource::Unknown => "unknown".to_owned(),
+        _ => event.certificate.id.short(),
+    };
     let api_id = event.usage.api_id().map(|api_id| format!(" api_id={api_id}")).unwrap_or_default();
     format!(
         "cert_id={} cert_role={} event_type={} rule={}{api_id}",
-        event.certificate.id.short(),
+        cert_id,
         event.usage.role(),
         event.kind,
         event.rule

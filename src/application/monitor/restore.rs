@@ -11,6 +11,7 @@ use crate::application::outbox::Entry;
 use crate::application::quarantine::{QUARANTINE, SUSPECT, decode_ids};
 use crate::application::snapshot::{Snapshot, Undelivered};
 use crate::application::standing::{STANDINGS, restored};
+use crate::domain::EventKind;
 
 /// Read before everything else: a quarantine must be known before anything is parsed.
 pub(super) const NOTES: [&str; 3] = [QUARANTINE, SUSPECT, STANDINGS];
@@ -25,7 +26,8 @@ impl Monitor {
             }
             SUSPECT => decode_ids(contents).map(|ids| ids.into_iter().take(1).for_each(|id| self.quarantine(id, turn))),
             _ => Snapshot::decode(contents).map(|snapshot| {
-                for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger, false) {
+                self.take_over_slots(snapshot.told_by(EventKind::CertificateStale));
+                for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger, self.discoverer.is_some()) {
                     self.take_over(undelivered, turn);
                 }
             }),

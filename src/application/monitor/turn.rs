@@ -32,6 +32,16 @@ pub(super) fn parsing(bytes: usize) -> u32 {
     by_size(bytes, 25).saturating_add(20)
 }
 
+/// What looking for a chain in that many bytes costs: most of it depends on what they are.
+pub(super) fn scanning(bytes: usize) -> u32 {
+    by_size(bytes, 400).saturating_add(120)
+}
+
+/// What parsing a certificate of that many bytes of DER costs.
+pub(super) fn parsing_der(bytes: usize) -> u32 {
+    by_size(bytes, 100).saturating_add(8)
+}
+
 /// What writing a blob of that many bytes costs.
 pub(super) fn storing(bytes: usize) -> u32 {
     by_size(bytes, 60).saturating_add(8)

@@ -90,4 +90,8 @@ impl StoredUsage {
         let role = Role::ALL.get(usize::from(self.role))?;
         Some(Usage::new(*role, self.api_id.map(cleaned)))
     }
+
+    pub(super) fn to_usage(&self) -> Option<Usage> {
+        Self { role: self.role, api_id: self.api_id.clone() }.into_usage()
+    }
 }

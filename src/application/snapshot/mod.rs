@@ -20,7 +20,7 @@ use super::ledger::Ledger;
 use super::outbox::{Entry, Outbox};
 use super::shared_data::{decode, encode};
 use crate::config::Handler;
-use crate::domain::UnixTime;
+use crate::domain::{CertId, EventKind, UnixTime, Usage};
 
 /// The key of a shard in shared data.
 pub(super) fn key(shard: u16) -> String {
@@ -66,6 +66,11 @@ impl Snapshot {
     /// Reads the contents of a shard; `None` if they are none.
     pub(super) fn decode(contents: &[u8]) -> Option<Self> {
         decode(contents)
+    }
+
+    /// What was told by events of a kind: of what, and in which usage.
+    pub(super) fn told_by(&self, kind: EventKind) -> impl Iterator<Item = (CertId, Usage)> {
+        self.records.iter().flat_map(move |record| record.told_by(kind).map(|usage| (record.id, usage)))
     }
 
     /// Hands over what a predecessor knew: peers to the inventory, records to the ledger. What is left is to be sent.

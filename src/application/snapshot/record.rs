@@ -67,6 +67,11 @@ impl StoredRecord {
         }
     }
 
+    pub(super) fn told_by(&self, kind: EventKind) -> impl Iterator<Item = Usage> {
+        let of_kind = self.notices.iter().filter(move |notice| notice.kind == kind.as_str());
+        of_kind.filter_map(|notice| notice.usage.to_usage())
+    }
+
     pub(super) fn into_record(self) -> Record {
         let notice = |stored: StoredNotice| {
             let notice = Notice {

@@ -1,5 +1,6 @@
 //! Documents and what becomes of them, down to the words.
 
+mod discovery;
 mod tyk;
 mod webhooks;
 
@@ -155,7 +156,8 @@ fn an_unknown_key_is_refused_and_the_nearest_one_is_named() {
     assert_eq!(only_problem(r#"{"web_hooks": []}"#), "web_hooks: unknown key; did you mean \"webhooks\"?");
     assert_eq!(
         only_problem(r#"{"observe": {"zzz": 1}}"#),
-        "observe.zzz: unknown key; the keys here are client, upstream, api_id, flush_seconds"
+        "observe.zzz: unknown key; the keys here are client, upstream, client_certificate, \
+         upstream_certificate, api_id, flush_seconds"
     );
 }
 
@@ -181,6 +183,36 @@ fn all_problems_of_a_document_are_reported_at_once() {
         assert!(paths.contains(&path), "{path} is not among {found:#?}");
     }
     assert_eq!(paths.len(), 9, "{found:#?}");
+}
+
+#[test]
+fn the_certificates_of_peers_are_read_where_the_document_says() {
+    let observe = |keys: &str| load(&format!(r#"{{"observe": {{{keys}}}}}"#)).observe;
+    let client = |word: &str| observe(&format!(r#""client_certificate": "{word}""#)).client_certificate;
+    assert_eq!(observe("").client_certificate, ClientCertificate::Auto);
+    assert_eq!(client("auto"), ClientCertificate::Auto);
+    assert_eq!(client("attribute"), ClientCertificate::Attribute);
+    assert_eq!(client("xfcc"), ClientCertificate::Xfcc);
+    assert_eq!(client("filter_state:a.b c"), ClientCertificate::FilterState("filter_state\0a.b c".to_owned()));
+    let upstream = |word: &str| observe(&format!(r#""upstream_certificate": "{word}""#)).upstream_certificate;
+    assert_eq!(observe("").upstream_certificate, UpstreamCertificate::Auto);
+    assert_eq!(upstream("attribute"), UpstreamCertificate::Attribute);
+    assert_eq!(upstream("response_header:x-cert"), UpstreamCertificate::ResponseHeader("x-cert".to_owned()));
+    for (key, words) in [
+        ("client_certificate", ["", "Auto", "filter_state:", "filter_state:a\\u0000b", "response_header:x"]),
+        (
+            "upstream_certificate",
+            ["xfcc", "response_header:", "response_header:X-Cert", "response_header::status", "a b"],
+        ),
+    ] {
+        for word in words {
+            let problem = only_problem(&format!(r#"{{"observe": {{"{key}": "{word}"}}}}"#));
+            assert!(
+                problem.starts_with(&format!("observe.{key}: ")) && problem.contains("expected auto, attr"),
+                "{problem}"
+            );
+        }
+    }
 }
 
 #[test]

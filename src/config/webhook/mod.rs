@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use delivery::Delivery;
+pub(super) use request::is_token;
 pub use request::{Authorization, Method};
 pub use routing::Routing;
 

@@ -131,7 +131,7 @@ pub(in crate::config) fn read_headers(node: &Node<'_>, findings: &Findings) -> V
 }
 
 /// Whether a character may stand in the name of a header (RFC 9110, 5.6.2).
-pub(super) fn is_token(c: char) -> bool {
+pub(in crate::config) fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 

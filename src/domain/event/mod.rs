@@ -7,7 +7,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::assessment::Crossing;
-use super::certificate::{CertId, Certificate, IdSource};
+use super::certificate::{CertId, Certificate};
 use super::incident::Incident;
 use super::ledger::Notice;
 use super::rejection::{Reason, Rejection};
@@ -318,10 +318,8 @@ impl Event {
 
     fn rejection_message(&self) -> String {
         let (place, rule) = (self.place(), &self.rule);
-        let name = match self.certificate.source {
-            IdSource::Unknown => String::new(),
-            _ => format!(" {}", self.certificate.name),
-        };
+        let name = &self.certificate.name;
+        let name = if name.is_empty() { String::new() } else { format!(" {name}") };
         match self.usage.role() {
             _ if *rule == Reason::Refused.as_str() => format!("The upstream at {place} refuses our certificate"),
             Role::Upstream => format!("Certificate{name} of the upstream at {place} was rejected: {rule}"),

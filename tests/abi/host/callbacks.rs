@@ -100,14 +100,30 @@ impl Vm {
         self.context(context.into()).properties.remove(&property_path(path));
     }
 
-    /// The headers that `request_headers` delivers. They stay readable until the stream ends.
-    pub fn set_request_headers(&mut self, stream: StreamId, pairs: &[(&str, &str)]) {
-        self.context(stream.0).maps.insert(map::REQUEST_HEADERS, headers(pairs));
+    /// Takes all attributes away.
+    pub fn remove_properties(&mut self, context: impl Into<u32>) {
+        self.context(context.into()).properties.clear();
     }
 
-    /// The headers that `response_headers` delivers. They stay readable until the stream ends.
-    pub fn set_response_headers(&mut self, stream: StreamId, pairs: &[(&str, &str)]) {
-        self.context(stream.0).maps.insert(map::RESPONSE_HEADERS, headers(pairs));
+    /// The headers that `request_headers` delivers, or that a root's access log shows. As in Envoy, they cannot be read
+    /// any more when the response is there, and can again in an access log.
+    pub fn set_request_headers(&mut self, context: impl Into<u32>, pairs: &[(&str, &str)]) {
+        self.context(context.into()).maps.insert(map::REQUEST_HEADERS, headers(pairs));
+    }
+
+    /// The headers that `response_headers` delivers, or that a root's access log shows.
+    pub fn set_response_headers(&mut self, context: impl Into<u32>, pairs: &[(&str, &str)]) {
+        self.context(context.into()).maps.insert(map::RESPONSE_HEADERS, headers(pairs));
+    }
+
+    /// What the upstream gets of the request's headers.
+    pub fn passed_request(&self, stream: StreamId) -> Headers {
+        self.store.data().contexts[&stream.0].passed.get(&map::REQUEST_HEADERS).cloned().unwrap_or_default()
+    }
+
+    /// What the client gets of the response's headers.
+    pub fn passed_response(&self, stream: StreamId) -> Headers {
+        self.store.data().contexts[&stream.0].passed.get(&map::RESPONSE_HEADERS).cloned().unwrap_or_default()
     }
 
     /// The request's headers have arrived, and with them its end.
@@ -122,7 +138,10 @@ impl Vm {
 
     fn headers_arrive(&mut self, stream: StreamId, map: u32, export: &str) -> Result<Action, Trap> {
         let count = self.context(stream.0).maps.entry(map).or_default().len();
-        match self.call(stream.0, export, &[stream.0, size(count), 1])? {
+        let outcome = self.call(stream.0, export, &[stream.0, size(count), 1]);
+        let context = self.context(stream.0);
+        context.passed.extend(context.maps.remove(&map).map(|pairs| (map, pairs)));
+        match outcome? {
             None | Some(0) => Ok(Action::Continue),
             Some(_) => Ok(Action::Pause),
         }
@@ -130,9 +149,15 @@ impl Vm {
 
     /// Writes the access log: of a stream that is complete, or of a root that is an access logger.
     pub fn log(&mut self, context: impl Into<u32>) -> Result<(), Trap> {
-        let context = context.into();
-        self.call(context, "proxy_on_log", &[context])?;
-        Ok(())
+        let id = context.into();
+        let context = self.context(id);
+        context.is_logged = true;
+        context.maps.extend(context.passed.clone());
+        let outcome = self.call(id, "proxy_on_log", &[id]);
+        let context = self.context(id);
+        context.is_logged = false;
+        context.maps.retain(|kind, _| ![map::REQUEST_HEADERS, map::RESPONSE_HEADERS].contains(kind));
+        outcome.map(|_| ())
     }
 
     /// Ends a context. A root that asks for more time (`on_done` is false) stays until it says that

@@ -49,8 +49,12 @@ pub struct Context {
     pub parent: Option<RootId>,
     /// Attributes by their NUL-joined path.
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Header maps by their number.
+    /// Header maps by their number. Those of a message can be read and changed only while it passes.
     pub maps: BTreeMap<u32, Headers>,
+    /// The messages that have passed. An access log shows them, and nothing can be changed then.
+    pub passed: BTreeMap<u32, Headers>,
+    /// Its access log is being written.
+    pub is_logged: bool,
     /// Buffers by their number.
     pub buffers: BTreeMap<u32, Vec<u8>>,
     /// When it ticks.

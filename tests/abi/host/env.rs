@@ -52,12 +52,13 @@ pub const TABLE: &[Import] = &[
 
     row("proxy_http_call",                    &[Bytes, Bytes, Bytes, Bytes, Number, ReturnNumber], http_call),
 
-    // The plugin changes no traffic and speaks no gRPC.
+    row("proxy_remove_header_map_value",      &[Number, Bytes],                             remove_header_map_value),
+
+    // The plugin changes no traffic but for headers that it takes away, and speaks no gRPC.
     row("proxy_set_buffer_bytes",             &[Number, Number, Number, Bytes],             not_implemented),
     row("proxy_set_header_map_pairs",         &[Number, Bytes],                             not_implemented),
     row("proxy_add_header_map_value",         &[Number, Bytes, Bytes],                      not_implemented),
     row("proxy_replace_header_map_value",     &[Number, Bytes, Bytes],                      not_implemented),
-    row("proxy_remove_header_map_value",      &[Number, Bytes],                             not_implemented),
     row("proxy_set_property",                 &[Bytes, Bytes],                              not_implemented),
     row("proxy_continue_stream",              &[Number],                                    not_implemented),
     row("proxy_close_stream",                 &[Number],                                    not_implemented),
@@ -155,6 +156,15 @@ fn get_header_map_value(call: &mut Call<'_, '_>) -> Outcome {
     let value = map.iter().find(|(other, _)| *other == name).map(|(_, value)| value.clone());
     let Some(value) = value else { return Ok(Status::NOT_FOUND) };
     call.return_bytes(2, value.as_bytes())?;
+    Ok(Status::OK)
+}
+
+fn remove_header_map_value(call: &mut Call<'_, '_>) -> Outcome {
+    let (map, name) = (call.number(0), call.text(1)?.to_lowercase());
+    let context = call.state_mut().acting_mut();
+    let Some(map) = context.maps.get_mut(&map).filter(|_| !context.is_logged) else { return Ok(Status::BAD_ARGUMENT) };
+    // Whether it was there or not is the same to Envoy.
+    map.retain(|(other, _)| *other != name);
     Ok(Status::OK)
 }
 

@@ -60,6 +60,11 @@ impl Certificate {
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
     }
 
+    /// Its PEM, as Envoy's formatters and headers give it.
+    pub fn encoded_pem(&self) -> String {
+        self.pem().replace(' ', "%20").replace('\n', "%0A").replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+    }
+
     /// Its SHA-256 fingerprint.
     pub fn fingerprint(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()

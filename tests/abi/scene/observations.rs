@@ -1,5 +1,7 @@
 //! Queue items as an observer writes them.
 
+use serde_json::json;
+
 use super::{Certificate, Document, Instance, QUEUE, Request, seconds};
 use crate::host::Host;
 
@@ -16,13 +18,39 @@ const DIGITS: usize = 64;
 impl Observations {
     /// Items about certificates that clients present on the route `orders`.
     pub fn of_clients() -> Self {
+        Self::written(&Document::empty())
+    }
+
+    /// Items about values of `x-forwarded-client-cert` on the route `orders`.
+    pub fn of_chains() -> Self {
+        Self::written(&Document::empty().with("observe", json!({ "client_certificate": "xfcc" })))
+    }
+
+    /// An item about a client that was refused.
+    pub fn rejection() -> Vec<u8> {
+        let (host, mut observer) = Self::observer(&Document::empty());
+        let failure = "TLS_error:|CERTIFICATE_VERIFY_FAILED: certificate has expired:TLS_error_end";
+        let request = Request::of_client(&Certificate::stored("client")).on_route("orders");
+        let request = request.with("source", "address", "10.0.0.9:4711").with("xds", "filter_chain_name", "mtls");
+        observer.log(&request.with("connection", "transport_failure_reason", failure));
+        host.queue_items(QUEUE).pop().expect("a rejection")
+    }
+
+    /// An observer that has seen its monitor, which has ended.
+    fn observer(document: &Document) -> (Host, Instance) {
         let host = Host::new();
         let mut monitor = Instance::monitor(&host, &Document::empty());
         host.run_for(&mut [&mut monitor.vm], seconds(2));
-        let mut observer = Instance::observer(&host, "worker", &Document::empty());
+        let mut observer = Instance::observer(&host, "worker", document);
         observer.tick();
+        (host, observer)
+    }
+
+    fn written(document: &Document) -> Self {
+        let (host, mut observer) = Self::observer(document);
         let certificate = Certificate::stored("client");
-        observer.request(&Request::of_client(&certificate).on_route("orders"));
+        let request = Request::of_client(&certificate).on_route("orders");
+        observer.request(&request.with_header("x-forwarded-client-cert", certificate.pem()));
         let first = host.queue_items(QUEUE).pop().expect("an observation");
         let text = certificate.pem().into_bytes();
         let digest_at = first.len() - text.len() - length(text.len()).len() - DIGITS;

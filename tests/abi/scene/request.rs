@@ -6,9 +6,13 @@ use super::Certificate;
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Attributes that are there when the request's headers arrive.
-    pub at_request: Vec<([&'static str; 2], Vec<u8>)>,
+    pub early: Vec<([&'static str; 2], Vec<u8>)>,
     /// Attributes that are there only when the response's headers arrive.
-    pub at_response: Vec<([&'static str; 2], Vec<u8>)>,
+    pub late: Vec<([&'static str; 2], Vec<u8>)>,
+    /// The headers that arrive with it.
+    pub sent_headers: Vec<(&'static str, String)>,
+    /// The headers that arrive with its response.
+    pub answer_headers: Vec<(&'static str, String)>,
 }
 
 const DIGEST: &str = "sha256_peer_certificate_digest";
@@ -34,15 +38,37 @@ impl Request {
     /// The same, answered by an upstream that presents this certificate.
     #[must_use]
     pub fn answered_by(mut self, certificate: &Certificate) -> Self {
-        self.at_response.push((["upstream", DIGEST], certificate.id().into_bytes()));
-        self.at_response.push((["upstream", PEM], certificate.pem().into_bytes()));
+        self.late.push((["upstream", DIGEST], certificate.id().into_bytes()));
+        self.late.push((["upstream", PEM], certificate.pem().into_bytes()));
         self
     }
 
     /// The same with one more attribute.
     #[must_use]
     pub fn with(mut self, object: &'static str, attribute: &'static str, value: impl Into<Vec<u8>>) -> Self {
-        self.at_request.push(([object, attribute], value.into()));
+        self.early.push(([object, attribute], value.into()));
+        self
+    }
+
+    /// The same without an attribute, as an Envoy that does not know it.
+    #[must_use]
+    pub fn without(mut self, object: &'static str, attribute: &'static str) -> Self {
+        self.early.retain(|(path, _)| *path != [object, attribute]);
+        self.late.retain(|(path, _)| *path != [object, attribute]);
+        self
+    }
+
+    /// The same with a header of the request.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.sent_headers.push((name, value.into()));
+        self
+    }
+
+    /// The same with a header of the response.
+    #[must_use]
+    pub fn with_response_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.answer_headers.push((name, value.into()));
         self
     }
 }

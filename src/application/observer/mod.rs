@@ -1,25 +1,35 @@
 //! Reads the certificates of connections and hands new ones over. It parses nothing, and whatever it meets, the stream
 //! goes on.
 
+mod rejections;
+mod seen;
+mod side;
+
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use log::warn;
 
+use self::rejections::{Rejections, is_cut_off};
+use self::seen::{SHORTEST_PAUSE, Seen};
+use self::side::{DOWNSTREAM, Shown, Side, Source, UPSTREAM};
 use super::lease::{Lease, SILENT, Watch};
 use super::metric::{Dropped, Metric};
-use super::observation::{LARGEST_CERTIFICATE, Observation};
-use super::seen::Seen;
+use super::observation::Item;
+use super::probe;
 use super::shared_data::Tenure;
-use crate::config::{ApiId, Config, Observe};
-use crate::domain::text::{LONGEST, harmless};
+use crate::config::{Config, Observe};
 use crate::domain::{Role, UnixTime, Usage};
 
 /// What an observer needs of the proxy.
 pub trait Proxy {
     /// A property of the current stream, its path joined by NUL; `None` if it is absent or cannot be read.
     fn property(&self, path: &str) -> Option<Vec<u8>>;
+    /// A header of the message that passes now, or of one that has passed where a log is written.
+    fn header(&self, message: Message, name: &str) -> Option<Vec<u8>>;
+    /// Takes a header away from the message that passes now.
+    fn remove_header(&self, message: Message, name: &str);
     /// The lease as it stands in shared data.
     fn lease(&self) -> Option<Vec<u8>>;
     /// Puts an item into the monitor's queue; `false` if there is none yet or it takes nothing.
@@ -28,8 +38,15 @@ pub trait Proxy {
     fn count(&self, metric: &Metric);
 }
 
-/// Nothing is handed over a second time within this, whatever the check cooldown is.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
+/// One half of an HTTP exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// What the client sends.
+    Request,
+    /// What the upstream sends.
+    Response,
+}
+
 /// The bytes of observations that are kept while no monitor takes them, before new ones are dropped. Some hundred
 /// certificates, or a few very large ones: a worker's VM shall stay small.
 const MOST_WAITING: usize = 256 * 1_024;
@@ -38,30 +55,15 @@ const MOST_BETWEEN_LOOKS: usize = 256 * 1_024;
 /// The time between two looks at the monitor, less what a tick may come early.
 const LOOK: Duration = Duration::from_millis(900);
 
-/// One connection side and the properties that tell about its peer.
-struct Side {
-    role: Role,
-    digest: &'static str,
-    certificate: &'static str,
-}
-
-const DOWNSTREAM: Side = Side {
-    role: Role::Client,
-    digest: "connection\0sha256_peer_certificate_digest",
-    certificate: "connection\0peer_certificate",
-};
-
-const UPSTREAM: Side = Side {
-    role: Role::Upstream,
-    digest: "upstream\0sha256_peer_certificate_digest",
-    certificate: "upstream\0peer_certificate",
-};
-
 /// The observer of one plugin instance.
 #[derive(Debug)]
 pub struct Observer {
     observe: Observe,
+    source: Source,
+    /// Whether requests may be probes.
+    is_probed: bool,
     seen: Seen,
+    rejections: Rejections,
     waiting: VecDeque<Vec<u8>>,
     waiting_bytes: usize,
     /// Whether the waiting room was full since it was last empty: one line says so.
@@ -72,7 +74,8 @@ pub struct Observer {
     looked: UnixTime,
     monitor: Monitor,
     lease: Watch<(Tenure, u32)>,
-    epoch: Option<u64>,
+    /// The last holder of the lease.
+    holder: Option<Tenure>,
     /// What may still be put into the queue until the next look.
     allowance: usize,
 }
@@ -93,6 +96,8 @@ enum Monitor {
 pub struct Stream {
     /// Read once, when it is first needed.
     api_id: OnceCell<Option<String>>,
+    /// The API that the monitor makes this request for.
+    probed: Option<String>,
 }
 
 impl Observer {
@@ -101,7 +106,10 @@ impl Observer {
         let pause = config.expiry.check_cooldown.max(SHORTEST_PAUSE);
         Self {
             observe: config.observe.clone(),
+            source: Source::new(&config.observe),
+            is_probed: config.has_probes(),
             seen: Seen::new(pause),
+            rejections: Rejections::default(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             was_full: false,
@@ -110,7 +118,7 @@ impl Observer {
             looked: UnixTime::NEVER,
             monitor: Monitor::Silent,
             lease: Watch::new(),
-            epoch: None,
+            holder: None,
             allowance: 0,
         }
     }
@@ -139,7 +147,7 @@ impl Observer {
         self.monitor = Monitor::Silent;
         let Some(Lease { tenure, terms }) = proxy.lease().and_then(|value| Lease::decode(&value)) else { return };
         // What was handed over before a takeover may be lost.
-        if self.epoch.replace(tenure.epoch).is_some_and(|before| before != tenure.epoch) {
+        if self.holder.replace(tenure).is_some_and(|before| before.epoch != tenure.epoch) {
             self.seen.clear();
         }
         if self.lease.see((tenure, terms.beat)) <= SILENT && !terms.is_vacant {
@@ -164,38 +172,76 @@ impl Observer {
 
     /// The client's certificate can be read now.
     pub fn on_request(&mut self, stream: &mut Stream, proxy: &impl Proxy) {
+        if self.is_probed && self.observe.reads(UPSTREAM.role) {
+            stream.probed = Self::take_probe(proxy);
+        }
         if self.observe.reads(DOWNSTREAM.role) {
             self.observe_side(&DOWNSTREAM, stream, proxy);
         }
+    }
+
+    /// What the monitor makes this request for, if it does. Nobody else sees it: Envoy shows no header of the request any
+    /// more when the upstream's certificate can be read.
+    fn take_probe(proxy: &impl Proxy) -> Option<String> {
+        let header = proxy.header(Message::Request, probe::HEADER)?;
+        proxy.remove_header(Message::Request, probe::HEADER);
+        // The holder may have changed since it was last looked for: it makes its first probes at once.
+        let holder = proxy.lease().and_then(|value| Lease::decode(&value))?.tenure;
+        probe::api_id(&header, holder)
     }
 
     /// The upstream's certificate can be read now: no earlier, because a host is chosen only after the request's
     /// filters.
     pub fn on_response(&mut self, stream: &mut Stream, proxy: &impl Proxy) {
         if self.observe.reads(UPSTREAM.role) {
-            self.observe_side(&UPSTREAM, stream, proxy);
+            let is_encrypted = self.observe_side(&UPSTREAM, stream, proxy);
+            if let Some(name) = self.source.header_to_remove(is_encrypted) {
+                proxy.remove_header(Message::Response, name);
+            }
         }
     }
 
-    fn observe_side(&mut self, side: &Side, stream: &mut Stream, proxy: &impl Proxy) {
+    /// A request or a connection is over. Here alone it is told of handshakes that failed.
+    pub fn on_log(&mut self, proxy: &impl Proxy) {
+        let stream = Stream::default();
+        if self.observe.reads(DOWNSTREAM.role) {
+            // Anyone can open a connection that fails, with any certificate: it is not watched, whatever failed.
+            match DOWNSTREAM.failure(proxy).filter(|text| !is_cut_off(text)) {
+                Some(text) => self.observe_failure(&DOWNSTREAM, &text, &stream, proxy),
+                None => _ = self.observe_side(&DOWNSTREAM, &stream, proxy),
+            }
+        }
+        if self.observe.reads(UPSTREAM.role)
+            && !self.observe_side(&UPSTREAM, &stream, proxy)
+            && let Some(text) = UPSTREAM.failure(proxy)
+        {
+            self.observe_failure(&UPSTREAM, &text, &stream, proxy);
+        }
+    }
+
+    /// Observes the peer on one side; whether it has presented a certificate.
+    fn observe_side(&mut self, side: &Side, stream: &Stream, proxy: &impl Proxy) -> bool {
         // The digest says in one small read whether there is a certificate and whether it is known.
-        let Some(digest) = proxy.property(side.digest).filter(|digest| !digest.is_empty()) else { return };
-        let api_id = stream.api_id.get_or_init(|| read_api_id(&self.observe.api_id, proxy));
+        let Some(digest) = side.digest(proxy) else { return false };
+        let api_id = self.api_id(side.role, stream, proxy);
         let length = digest.len();
-        let key = key(digest, side.role, api_id.as_deref());
+        let key = key(digest, side.role, api_id);
         if self.seen.contains(&key, self.now) {
-            return;
+            return true;
         }
         if self.waiting_bytes >= MOST_WAITING {
             self.drop_one(proxy);
-            return;
+            return true;
         }
-        // Envoy before 1.38 has no such property: remembered as well, so that it is not asked for on every request.
-        if let Some(certificate) = proxy.property(side.certificate).filter(|certificate| !certificate.is_empty()) {
-            let usage = Usage::new(side.role, api_id.clone());
-            self.hand_over(&usage, key.get(..length).unwrap_or_default(), &certificate, proxy);
-        }
-        if self.seen.insert(key, self.now) {
+        let has_forgotten = if let Some(shown) = self.source.read(side.role, proxy) {
+            let usage = Usage::new(side.role, api_id.map(str::to_owned));
+            self.hand_over(&usage, key.get(..length).unwrap_or_default(), &shown, proxy);
+            self.seen.insert(key, self.now)
+        } else {
+            // Remembered as well, so that it is not looked for on every request.
+            self.seen.insert_briefly(key, self.now)
+        };
+        if has_forgotten {
             proxy.count(&Metric::dropped_total(Dropped::SeenFull));
             if !std::mem::replace(&mut self.has_forgotten, true) {
                 warn!(
@@ -203,6 +249,13 @@ impl Observer {
                 );
             }
         }
+        true
+    }
+
+    /// The API that a peer's certificate is used for.
+    fn api_id<'a>(&self, role: Role, stream: &'a Stream, proxy: &impl Proxy) -> Option<&'a str> {
+        let probed = stream.probed.as_deref().filter(|_| role == UPSTREAM.role);
+        probed.or_else(|| stream.api_id.get_or_init(|| side::read_api_id(&self.observe.api_id, proxy)).as_deref())
     }
 
     fn drop_one(&mut self, proxy: &impl Proxy) {
@@ -216,31 +269,26 @@ impl Observer {
         }
     }
 
-    /// Hands a certificate over, or has it wait for a monitor.
-    fn hand_over(&mut self, usage: &Usage, digest: &[u8], certificate: &[u8], proxy: &impl Proxy) {
-        if certificate.len() > LARGEST_CERTIFICATE {
+    /// Hands a certificate over.
+    fn hand_over(&mut self, usage: &Usage, digest: &[u8], shown: &Shown, proxy: &impl Proxy) {
+        let Shown { form, certificate } = shown;
+        if certificate.len() > form.largest() {
             proxy.count(&Metric::dropped_total(Dropped::OversizedCertificate));
             return;
         }
-        let Some(item) = Observation::encode(usage, digest, certificate) else { return };
+        let place = side::place(usage.role(), proxy);
+        let Some(item) = Item::seen(usage, place.as_deref(), digest, *form, certificate) else { return };
+        self.put_or_keep(item, proxy);
+        proxy.count(&Metric::observations_total(usage.role()));
+    }
+
+    /// Puts an item into the queue, or has it wait for a monitor.
+    fn put_or_keep(&mut self, item: Vec<u8>, proxy: &impl Proxy) {
         // In their order, and without asking for a queue again that was not there for the last one.
         if self.is_waiting() || !self.put(&item, proxy) {
             self.waiting_bytes = self.waiting_bytes.saturating_add(item.len());
             self.waiting.push_back(item);
         }
-        proxy.count(&Metric::observations_total(usage.role()));
-    }
-}
-
-fn read_api_id(api_id: &ApiId, proxy: &impl Proxy) -> Option<String> {
-    match api_id {
-        ApiId::Fixed(value) => Some(value.clone()),
-        ApiId::Properties(paths) => paths.iter().find_map(|path| {
-            let bytes = proxy.property(path)?;
-            // Long enough for every text that is kept, and no more work than that.
-            let bytes = bytes.get(..LONGEST.saturating_mul(4)).unwrap_or(&bytes);
-            Some(harmless(&String::from_utf8_lossy(bytes))).filter(|text| !text.is_empty())
-        }),
     }
 }
 

@@ -1,20 +1,27 @@
 //! What an observer reads, and what it hands over.
 
+mod fallbacks;
+mod logs;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::application::lease::{Kind, Terms};
+use crate::application::observation::{LARGEST_CERTIFICATE, Observation, Rejection};
 
 #[derive(Default)]
 struct FakeProxy {
     properties: BTreeMap<&'static str, Vec<u8>>,
+    headers: BTreeMap<&'static str, Vec<u8>>,
+    /// Looks at properties and headers, and headers that were taken away.
     reads: Cell<u32>,
+    removed: RefCell<Vec<String>>,
     has_monitor: Cell<bool>,
     epoch: Cell<u64>,
     beat: Cell<u32>,
     is_behind: Cell<bool>,
-    queue: RefCell<Vec<Observation>>,
+    queue: RefCell<Vec<Item>>,
     counted: RefCell<Vec<String>>,
 }
 
@@ -22,6 +29,16 @@ impl Proxy for FakeProxy {
     fn property(&self, path: &str) -> Option<Vec<u8>> {
         self.reads.set(self.reads.get() + 1);
         self.properties.get(path.replace('\0', ".").as_str()).cloned()
+    }
+
+    fn header(&self, message: Message, name: &str) -> Option<Vec<u8>> {
+        self.reads.set(self.reads.get() + 1);
+        self.headers.get(header(message, name).as_str()).cloned()
+    }
+
+    fn remove_header(&self, message: Message, name: &str) {
+        self.reads.set(self.reads.get() + 1);
+        self.removed.borrow_mut().push(header(message, name));
     }
 
     fn lease(&self) -> Option<Vec<u8>> {
@@ -42,13 +59,18 @@ impl Proxy for FakeProxy {
     }
 
     fn hand_over(&self, item: &[u8]) -> bool {
-        self.queue.borrow_mut().push(Observation::decode(item).unwrap());
+        self.queue.borrow_mut().push(Item::decode(item).unwrap());
         true
     }
 
     fn count(&self, metric: &Metric) {
         self.counted.borrow_mut().push(metric.name().to_owned());
     }
+}
+
+/// A header of a message by one name: `request:x-y`.
+fn header(message: Message, name: &str) -> String {
+    format!("{}:{name}", if message == Message::Request { "request" } else { "response" })
 }
 
 fn mtls() -> FakeProxy {
@@ -83,8 +105,17 @@ fn request(observer: &mut Observer, proxy: &FakeProxy) -> u32 {
 }
 
 fn handed_over(proxy: &FakeProxy) -> Vec<(Role, Option<String>)> {
-    let queue = proxy.queue.take();
-    queue.iter().map(|o| (o.usage.role(), o.usage.api_id().map(str::to_owned))).collect()
+    observations(proxy).iter().map(|o| (o.usage.role(), o.usage.api_id().map(str::to_owned))).collect()
+}
+
+fn observations(proxy: &FakeProxy) -> Vec<Observation> {
+    let seen = |item| if let Item::Seen(observation) = item { Some(observation) } else { None };
+    proxy.queue.take().into_iter().filter_map(seen).collect()
+}
+
+fn rejections(proxy: &FakeProxy) -> Vec<Rejection> {
+    let rejected = |item| if let Item::Rejected(rejection) = item { Some(rejection) } else { None };
+    proxy.queue.take().into_iter().filter_map(rejected).collect()
 }
 
 #[test]
@@ -147,16 +178,6 @@ fn the_api_is_the_first_property_that_says_something_or_a_fixed_one() {
     let own = r#"{"observe": {"api_id": "xds.route_metadata.filter_metadata.my.id"}}"#;
     assert_eq!(api_of(own, &[("xds.route_metadata.filter_metadata.my.id", "m")]).as_deref(), Some("m"));
     assert_eq!(api_of(r#"{"observe": {"api_id": {"value": "mine"}}}"#, &both).as_deref(), Some("mine"));
-}
-
-#[test]
-fn an_envoy_without_the_certificate_property_is_asked_once() {
-    let (mut observer, mut proxy) = (observer("{}"), mtls());
-    proxy.properties.remove("connection.peer_certificate");
-    proxy.properties.remove("upstream.peer_certificate");
-    assert_eq!(request(&mut observer, &proxy), 5);
-    assert_eq!(request(&mut observer, &proxy), 3);
-    assert_eq!(handed_over(&proxy), []);
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::domain::UnixTime;
 
+/// Nothing is handed over a second time within this, and what could not be read is not looked for again.
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// Entries of one generation. Two generations of a hundred bytes each stay well below the memory that a worker's VM has.
 const GENERATION: usize = 1_024;
 
@@ -33,6 +36,11 @@ impl Seen {
         *self = Self::new(self.kept_for);
     }
 
+    /// Remembers a key for a moment: its certificate could not be read here, and may be elsewhere.
+    pub(super) fn insert_briefly(&mut self, key: Vec<u8>, now: UnixTime) -> bool {
+        self.insert(key, now.before(self.kept_for.saturating_sub(SHORTEST_PAUSE)))
+    }
+
     /// Remembers a key; whether others were forgotten for it.
     pub(super) fn insert(&mut self, key: Vec<u8>, now: UnixTime) -> bool {
         let mut has_forgotten = false;
@@ -58,6 +66,17 @@ mod tests {
         assert!(!seen.contains(b"key", at(60)));
         assert!(!seen.contains(b"key", at(-1)), "the clock was set back");
         assert!(!seen.contains(b"other", at(0)));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_remembered_for_a_minute() {
+        for kept_for in [60, 61, 86_400, u64::MAX] {
+            let mut seen = Seen::new(Duration::from_secs(kept_for));
+            let at = |secs: i64| UnixTime::from_secs(1_768_000_000 + secs);
+            seen.insert_briefly(b"key".to_vec(), at(0));
+            assert!(seen.contains(b"key", at(0)) && seen.contains(b"key", at(59)), "{kept_for}");
+            assert!(!seen.contains(b"key", at(60)) || kept_for == u64::MAX, "{kept_for}");
+        }
     }
 
     #[test]

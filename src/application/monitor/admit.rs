@@ -1,0 +1,96 @@
+//! Certificates on their way into the inventory, wherever they come from.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Monitor;
+use super::check::Cause;
+use super::turn::Turn;
+use crate::application::inventory::{Admission, Source};
+use crate::application::metric::Dropped;
+use crate::domain::{CertId, Certificate, UnixTime, Usage};
+
+/// Flushes that a peer's certificate waits for somebody who knows its API: a listener sees the connection, a filter the
+/// request.
+const FLUSHES: u32 = 2;
+/// What the later of them may be late: it is to be read before anything is told.
+const LATE: Duration = Duration::from_secs(1);
+
+impl Monitor {
+    /// Takes a certificate into the inventory and checks it, if that is something new.
+    pub(super) fn admit(
+        &mut self,
+        certificate: &Rc<Certificate>,
+        usage: &Usage,
+        source: Source,
+        places: &[String],
+        turn: &mut Turn,
+    ) {
+        let id = certificate.id;
+        self.recognise(certificate);
+        if matches!(source, Source::Peer(_)) && self.is_absorbed(&id, usage, turn) {
+            return;
+        }
+        let admission = self.inventory.enter(certificate, usage, source, places);
+        match admission {
+            Admission::Known => {}
+            Admission::New | Admission::Again => self.changes.note(&id),
+            Admission::InPlaceOf(gone) => {
+                self.changes.note(&id);
+                self.changes.note(&gone);
+                self.reach(Dropped::InventoryFull, 1, turn);
+            }
+            Admission::Full => return self.reach(Dropped::InventoryFull, 1, turn),
+            Admission::TooManyUsages => return self.reach(Dropped::UsagesFull, 1, turn),
+        }
+        self.announce_upstream(usage);
+        match source {
+            Source::Peer(now) => {
+                if admission != Admission::Known && admission != Admission::Again && is_anonymous(usage) {
+                    self.inventory.hold_back(&id, usage, self.told_apart_by(now));
+                }
+                self.check(&id, Cause::Routine, turn.now, turn);
+            }
+            // A round that finds what was known has nothing to report.
+            Source::Config | Source::Admin(_) if admission == Admission::Known => {}
+            Source::Config | Source::Admin(_) => {
+                self.check(&id, Cause::Routine, turn.now, turn);
+            }
+        }
+    }
+
+    /// Has a certificate take the place of the one that stood for it while nobody had shown it. What was told about that
+    /// one counts for this one.
+    pub(super) fn recognise(&mut self, shown: &Rc<Certificate>) {
+        if let Some(stand_in) = self.inventory.stand_in(shown) {
+            self.inventory.replace(&stand_in, shown);
+            self.ledger.rename(&stand_in, &shown.id);
+            self.changes.note(&stand_in);
+            self.changes.note(&shown.id);
+        }
+    }
+
+    /// Whether somebody knows more of this usage of a certificate: for which API it is. Whoever knows takes the place of
+    /// those who do not.
+    fn is_absorbed(&mut self, id: &CertId, usage: &Usage, turn: &mut Turn) -> bool {
+        let Some(watched) = self.inventory.get(id) else { return false };
+        let is_named = |known: &Usage| known.role() == usage.role() && !is_anonymous(known);
+        if is_anonymous(usage) {
+            return watched.usages.iter().any(|sighting| is_named(&sighting.usage) && sighting.last_seen.is_some());
+        }
+        let anonymous = Usage::new(usage.role(), None);
+        if watched.sighting(&anonymous).is_some() && self.inventory.forget_usage(id, &anonymous) {
+            self.changes.note(id);
+            self.close_ended(id, turn);
+        }
+        false
+    }
+
+    fn told_apart_by(&self, now: UnixTime) -> UnixTime {
+        now.after(self.config.observe.flush.saturating_mul(FLUSHES).saturating_add(LATE))
+    }
+}
+
+fn is_anonymous(usage: &Usage) -> bool {
+    usage.api_id().is_none()
+}
