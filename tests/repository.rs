@@ -166,7 +166,14 @@ fn every_key_that_a_document_names_exists_and_every_key_that_exists_is_documente
         }
     }
     let documented = documented_keys("docs/configuration.md");
-    for section in ["certificate_expiry_monitor.", "certificates[].", "observe.", "webhooks[]."] {
+    for section in [
+        "certificate_expiry_monitor.",
+        "certificates[].",
+        "discovery.",
+        "discovery.probes[].",
+        "observe.",
+        "webhooks[].",
+    ] {
         let problems = problems_with_key(&format!("{section}zzzzzzzz"));
         let keys = problems.split("the keys here are ").nth(1).unwrap().lines().next().unwrap();
         for key in keys.split(", ") {

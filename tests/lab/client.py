@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from http.client import HTTPResponse
 
 from lab.certificates import Authority, Identity
 
@@ -22,6 +23,14 @@ class Client:
         """The status of one request on a connection of its own."""
         with closing(self.connect()) as connection:
             return self.get_on(connection, path, headers)
+
+    def fetch(self, path: str = "/orders", headers: Mapping[str, str] | None = None) -> HTTPResponse:
+        """The answer to one request on a connection of its own, with its headers."""
+        with closing(self.connect()) as connection:
+            connection.request("GET", path, headers=headers or {})
+            response = connection.getresponse()
+            response.read()
+            return response
 
     def get_all(self, paths: Sequence[str], connections: int = 1) -> list[int]:
         """The statuses of many requests, dealt out to several connections that stay open and run side by side."""

@@ -3,7 +3,6 @@
 import base64
 import copy
 import json
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,15 @@ import yaml
 from lab import REPOSITORY
 
 SHIPPED = REPOSITORY / "envoy" / "envoy.yaml"
+# The same for Envoys that show no certificate of a peer by themselves.
+OLDER = REPOSITORY / "envoy" / "envoy-1.36.yaml"
+# What either of them needs for probes.
+PROBING = REPOSITORY / "envoy" / "probes.yaml"
 ANY = "type.googleapis.com/google.protobuf."
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 FOLLOWED = "listeners.yaml"
 
-INGRESS, STANDBY = "ingress", "cert-expiry-standby"
+INGRESS, STANDBY, PROBES = "ingress", "cert-expiry-standby", "cert-expiry-probes"
 
 Document = dict[str, Any]
 
@@ -24,9 +27,15 @@ Document = dict[str, Any]
 class Configuration:
     """A document that a test may change in any way before Envoy reads it."""
 
-    def __init__(self, text: str | None = None) -> None:
-        self.document: Document = yaml.safe_load(text or SHIPPED.read_text())
+    def __init__(self, shipped: Path = SHIPPED) -> None:
+        # Ends in .json for one that is large.
+        self.file_name = "envoy.yaml"
+        # One document, as they are when people have followed what the second one says: its aliases mean the first.
+        self.document: Document = yaml.safe_load(shipped.read_text() + PROBING.read_text())
+        self._probing = {key: self.document.pop(key) for key in ("discovery", "listeners", "clusters")}
         self.document["admin"]["address"] = _address(0)
+        # Tests ask it for more than the plugin does.
+        self.allow_paths = self.document["admin"].pop("allow_paths", None)
         self.listeners: list[Document] = self.document["static_resources"]["listeners"]
         for listener in self.listeners:
             listener["address"] = _address(0)
@@ -65,8 +74,22 @@ class Configuration:
 
     def part(self, listener: str) -> Document:
         """The one part of the plugin that is a filter of this listener."""
-        [part] = parts(self.listener(listener))
+        [part] = parts(self.connection_manager(listener)["http_filters"])
         return part
+
+    def take_loggers(self, listener: str) -> tuple[list[Document], list[Document]]:
+        """Take away what logs the connections of a listener, and what logs its requests."""
+        return self.listener(listener).pop("access_log", []), self.connection_manager(listener).pop("access_log", [])
+
+    def put_loggers(self, listener: str, connections: list[Document], requests: list[Document]) -> None:
+        self.listener(listener)["access_log"] = connections
+        self.connection_manager(listener)["access_log"] = requests
+
+    def add_probes(self) -> None:
+        """Have the monitor call upstreams that nobody calls, as the shipped file says."""
+        self.plugin.setdefault("discovery", {}).update(self._probing["discovery"])
+        self.listeners += self._probing["listeners"]
+        self.document["static_resources"]["clusters"] += self._probing["clusters"]
 
     def place_listener(self, listener: str, port: int) -> None:
         """Say where a listener listens; a cluster of its name is what calls it."""
@@ -85,12 +108,37 @@ class Configuration:
             load_assignment={"cluster_name": cluster, "endpoints": [{"lb_endpoints": [endpoint]}]},
         )
 
+    def move_admin(self, pipe: str, *allow_paths: Document) -> None:
+        """Put the admin interface on a pipe, where its cluster finds it."""
+        address = {"pipe": {"path": pipe, "mode": 0o600}}
+        self.document["admin"] = {"address": address, **({"allow_paths": list(allow_paths)} if allow_paths else {})}
+        [endpoints] = self.cluster("envoy_admin")["load_assignment"]["endpoints"]
+        endpoints["lb_endpoints"] = [{"endpoint": {"address": {"pipe": {"path": pipe}}}}]
+
     def copy_listener(self, name: str, new_name: str) -> Document:
         """Add a listener just like another one, with the same plugin configuration in it."""
         shared = {id(self.handed_over): self.handed_over}
         listener = {**copy.deepcopy(self.listener(name), shared), "name": new_name}
         self.listeners.append(listener)
         return listener
+
+    def copy_cluster(self, name: str, new_name: str) -> Document:
+        """Add a cluster just like another one, and a route to it from the ingress: its name is the path and the API."""
+        cluster = {**copy.deepcopy(self.cluster(name)), "name": new_name}
+        self.document["static_resources"]["clusters"].append(cluster)
+        [host] = self.connection_manager(INGRESS)["route_config"]["virtual_hosts"]
+        host["routes"].append({"name": new_name, "match": {"prefix": f"/{new_name}"}, "route": {"cluster": new_name}})
+        return cluster
+
+    def add(self, document: Document) -> None:
+        """Have Envoy do what another document says, too. Its clusters take the place of those of the same name."""
+        static, added = self.document["static_resources"], document["static_resources"]
+        names = {cluster["name"] for cluster in added["clusters"]}
+        kept = [cluster for cluster in static["clusters"] if cluster["name"] not in names]
+        static["clusters"] = kept + added["clusters"]
+        static["secrets"] = static.get("secrets", []) + added.get("secrets", [])
+        self.listeners.extend(added["listeners"])
+        self.document.update(dynamic_resources=document["dynamic_resources"])
 
     def without_monitor(self) -> None:
         """No bootstrap extension: the standby is all that can be the monitor."""
@@ -102,6 +150,7 @@ class Configuration:
         static = self.document["static_resources"]
         self.listeners.remove(self.listener(STANDBY))
         static["clusters"].remove(self.cluster(STANDBY))
+        self.take_loggers(INGRESS)
         self.part(INGRESS)["vm_config"]["configuration"]["value"] = "auto"
 
     def without_plugin(self) -> None:
@@ -117,7 +166,7 @@ class Configuration:
 
     @property
     def follows_listeners(self) -> bool:
-        return "dynamic_resources" in self.document
+        return "listeners" not in self.document["static_resources"]
 
     def hand_over_separately(self, *listeners: str) -> Document:
         """Give these listeners a document of their own, a copy for the time being; the plugin's configuration in it."""
@@ -126,10 +175,13 @@ class Configuration:
             self.part(listener)["configuration"] = own
         return own["value"]
 
-    def write(self, path: Path) -> None:
+    def write(self, directory: Path) -> Path:
         if self.follows_listeners:
-            self.write_listeners(path.parent)
-        path.write_text(yaml.safe_dump(self.document, sort_keys=False))
+            self.write_listeners(directory)
+        path = directory / self.file_name
+        is_json = path.suffix == ".json"
+        path.write_text(json.dumps(self.document) if is_json else yaml.safe_dump(self.document, sort_keys=False))
+        return path
 
     def write_listeners(self, directory: Path) -> None:
         """Envoy looks when a file is moved to the name that it follows: it never reads half a file."""
@@ -148,27 +200,19 @@ def parts(document: Any) -> list[Document]:
     return [document] if "vm_config" in document else parts(list(document.values()))
 
 
+def named(name: str, things: list[Document]) -> Document:
+    """The one thing of that name."""
+    return _named(name, things)
+
+
 def downstream_tls(listener: Document) -> Document:
     """The TLS context of a listener."""
     return listener["filter_chains"][0]["transport_socket"]["typed_config"]
 
 
-def with_certificates(entries: list[Document]) -> str:
-    """The shipped text, comments and all, with these entries where it has none."""
-    [line] = [line for line in SHIPPED.read_text().splitlines() if line.strip() == "certificates: []"]
-    indent = line[: len(line) - len(line.lstrip())]
-    block = yaml.dump({"certificates": entries}, Dumper=_BlockDumper, sort_keys=False)
-    return SHIPPED.read_text().replace(f"{line}\n", textwrap.indent(block, indent))
-
-
-class _BlockDumper(yaml.SafeDumper):
-    """Writes a PEM the way a person would: line by line."""
-
-
-_BlockDumper.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
-)
+def upstream_tls(cluster: Document) -> Document:
+    """The TLS context of a cluster."""
+    return cluster["transport_socket"]["typed_config"]
 
 
 def _address(port: int) -> Document:

@@ -14,15 +14,15 @@ import time
 from pathlib import Path
 
 from lab import wait
-from lab.config import with_certificates
+from lab.config import SHIPPED
 from lab.receiver import Request
 from lab.scene import Cast, Scene
 
-# role, name, API
+# role, name, API. Of a file Envoy tells no subject, so one without further names is called by its file.
 EXPECTED = [
     ("server", "localhost", None),
-    ("ca", "Test CA", None),
-    ("upstream", "Upstream Service", "orders-api"),
+    ("ca", "ca.pem", None),
+    ("upstream", "upstream-client.pem", "orders"),
     ("client", "Test Client", "orders-api"),
     ("upstream", "orders.internal", "orders-api"),
 ]
@@ -83,8 +83,8 @@ def main() -> int:
 def write_files(directory: Path) -> int:
     cast = Cast()
     cast.write(directory / "certs")
-    (directory / "envoy.yaml").write_text(with_certificates(cast.entries()))
-    print(f"{directory}: certificates for three days, and envoy.yaml with those that no connection shows")
+    (directory / "envoy.yaml").write_text(SHIPPED.read_text())
+    print(f"{directory}: certificates for three days, and envoy.yaml as it is shipped")
     return 0
 
 
@@ -92,10 +92,11 @@ def play(directory: Path, keep: bool) -> int:
     began = time.monotonic()
     with Scene(directory) as scene:
         audience = Audience(scene)
-        scene.plugin["certificates"] = scene.cast.entries()
+        scene.discover()
+        scene.log_connections()
         try:
             scene.start(concurrency=2)
-            print("Envoy is up. Its configuration lists the server's, the CA's and our own upstream certificate.")
+            print("Envoy is up. The plugin asks it for the server's, the CA's and our own upstream certificate.")
             send_traffic(scene)
             wait.until(audience.is_satisfied, "an event about every certificate", WITHIN_SECONDS)
         except (TimeoutError, OSError) as problem:

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,8 +45,8 @@ class Envoy:
                 stderr=log,
             )
 
-    def wait_ready(self) -> None:
-        wait.until(self._is_ready, "Envoy is ready", START_SECONDS)
+    def wait_ready(self, within: float = START_SECONDS) -> None:
+        wait.until(self._is_ready, "Envoy is ready", within)
 
     def wait_end(self) -> int:
         """Wait for an Envoy that ends by itself; what it exits with."""
@@ -118,7 +117,7 @@ class Envoy:
             raise ChildProcessError(f"Envoy ended with {status}")
         try:
             return self.admin_file.exists() and self.admin("/ready").strip() == "LIVE"
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # nobody listens yet, or its main thread is busy with what it reads
             return False
 
 

@@ -2,18 +2,16 @@
 
 import json
 import random
-import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 from lab import wait
-from lab.server import Handler, Server, reserved_port
+from lab.server import Handler, MortalServer
 
 FOREVER_SECONDS = 3600
 
@@ -71,14 +69,10 @@ Step = Reply | Callable[[Request], Reply]
 Script = Step | list[Step]
 
 
-class Receiver(Server):
+class Receiver(MortalServer):
     """`answer` may be changed at any time, for all paths or, in `answers`, for one, or for one method of it as in
     "OPTIONS /path".
-
-    It can be killed, and comes back at the same port.
     """
-
-    allow_reuse_port = True
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -87,12 +81,8 @@ class Receiver(Server):
         # Requests that wait for their answers, by path, and the most there ever were.
         self.under_way: Counter[str] = Counter()
         self.most_at_once: Counter[str] = Counter()
-        self.closing = threading.Event()
-        self._connections: set[socket.socket] = set()
         self._order = threading.Lock()
-        with ExitStack() as reserved:
-            super().__init__(_ReceiverHandler, port=reserved.enter_context(reserved_port()))
-            self._reserved = reserved.pop_all()
+        super().__init__(_ReceiverHandler)
 
     def requests_to(self, path: str, method: str | None = None) -> list[Request]:
         requests = [request for request in list(self.requests) if request.path == path]
@@ -128,34 +118,6 @@ class Receiver(Server):
         """Wait for so many requests to a path."""
         wait.until(lambda: len(self.requests_to(path, method)) >= count, f"{count} requests to {path}", within)
         return self.requests_to(path, method)
-
-    def kill(self) -> None:
-        """Be gone at once, whatever is being answered; nobody else gets the port."""
-        super().stop()
-        for connection in list(self._connections):
-            with suppress(OSError):  # it has gone by itself
-                connection.shutdown(socket.SHUT_RDWR)
-        self.closing.set()
-
-    def come_back(self) -> None:
-        self.closing = threading.Event()
-        self.socket = socket.socket(self.address_family, self.socket_type)
-        self.server_bind()
-        self.server_activate()
-        self.serve()
-
-    def stop(self) -> None:
-        self.closing.set()
-        super().stop()
-        self._reserved.close()
-
-    def process_request(self, request: socket.socket, client_address: object) -> None:
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: socket.socket) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
 
     def take(self, request: Request) -> Request:
         """Keep a request, with the answer that it gets, in the order of arrival."""

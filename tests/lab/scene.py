@@ -7,11 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import yaml
+
 from lab import REPOSITORY, release, wait
+from lab.admin import Admin
 from lab.certificates import Authority, Identity
 from lab.client import Client
-from lab.config import STANDBY, Configuration
+from lab.config import INGRESS, PROBES, SHIPPED, STANDBY, Configuration
 from lab.envoy import Envoy, validate
+from lab.holdings import Holdings
 from lab.receiver import Receiver
 from lab.server import reserved_port
 from lab.upstream import Upstream
@@ -53,11 +57,16 @@ class Cast:
 class Scene:
     """Change `cast` and `configuration` as you like, then `start`; leaving the scene ends everything."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, shipped: Path = SHIPPED) -> None:
         self.directory = directory
         self.cast = Cast()
-        self.configuration = Configuration()
+        self.configuration = Configuration(shipped)
+        # The clusters that the upstream is behind.
+        self.upstream_clusters = ["orders"]
         self.plugin["observe"] = {"flush_seconds": 1}
+        # A test says what is watched; see `discover` and `log_connections`.
+        self._discovery = self.plugin.pop("discovery")
+        self._loggers = self.configuration.take_loggers(INGRESS)
         self.plugin_file = Path(os.environ.get("PLUGIN", PLUGIN))
         self.arguments: list[str] = []
         self.wasm_level = "debug"
@@ -88,6 +97,36 @@ class Scene:
         pem = identity if isinstance(identity, str) else identity.pem
         self.plugin["certificates"].append({"role": role, "pem": pem, **more})
 
+    def discover(self, **more: object) -> Admin:
+        """Have the plugin ask Envoy which certificates it holds, as the shipped file does.
+
+        Envoy's admin interface has a port that nobody knows beforehand, so something with a known one stands before it.
+        """
+        admin = self._running.enter_context(Admin(lambda: self.envoy.admin_address))
+        self.configuration.place("envoy_admin", admin.port)
+        self.plugin["discovery"] = {**self._discovery, "interval_seconds": 5, **more}
+        return admin
+
+    def probe(self) -> None:
+        """Have the monitor call the upstream itself, as the shipped file says."""
+        self.configuration.add_probes()
+        self.configuration.place_listener(PROBES, self._running.enter_context(reserved_port()))
+        self.upstream_clusters.append("orders-probe")
+
+    def discover_by_pipe(self, *allow_paths: dict[str, str]) -> Path:
+        """Have the plugin ask an admin interface on a pipe, which answers nothing but these paths if there are any."""
+        self.configuration.move_admin("./admin.sock", *allow_paths)
+        self.plugin["discovery"] = {**self._discovery, "interval_seconds": 5}
+        return self.directory / "admin.sock"
+
+    def hold(self, holdings: Holdings) -> None:
+        """Have Envoy hold these certificates beside those of the cast."""
+        self.configuration.add(yaml.safe_load(holdings.write(self.directory).read_text()))
+
+    def log_connections(self) -> None:
+        """Have the access loggers of the shipped file observe beside the filter."""
+        self.configuration.put_loggers(INGRESS, *self._loggers)
+
     def start(
         self, version: str | None = None, concurrency: int = 1, environment: Mapping[str, str] | None = None
     ) -> Envoy:
@@ -99,7 +138,8 @@ class Scene:
     ) -> Envoy:
         """Start Envoy and do not wait for it: it may have good reason not to come up."""
         self.upstream = self._running.enter_context(Upstream(self.cast.upstream, self.cast.authority))
-        self.configuration.place("orders", self.upstream.port)
+        for cluster in self.upstream_clusters:
+            self.configuration.place(cluster, self.upstream.port)
         binary = release.envoy_binary(version)
         self.envoy = Envoy(binary, self._write(), concurrency, environment, self.arguments, self.wasm_level)
         self._running.callback(self.envoy.stop)
@@ -130,9 +170,7 @@ class Scene:
         plugin = self.directory / "cert_expiry_monitor.wasm"
         plugin.unlink(missing_ok=True)
         plugin.symlink_to(self.plugin_file)
-        path = self.directory / "envoy.yaml"
-        self.configuration.write(path)
-        return path
+        return self.configuration.write(self.directory)
 
     def __enter__(self) -> "Scene":
         return self

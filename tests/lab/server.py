@@ -3,9 +3,9 @@
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import SO_REUSEPORT, SOL_SOCKET, socket
+from socket import SHUT_RDWR, SO_REUSEPORT, SOL_SOCKET, socket
 from types import TracebackType
 
 
@@ -80,3 +80,45 @@ class Server(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
         self.thread.join()
+
+
+class MortalServer(Server):
+    """It can be killed, and comes back at the same port."""
+
+    allow_reuse_port = True
+
+    def __init__(self, handler: type[Handler]) -> None:
+        # Set when it goes: nobody waits for it any more.
+        self.closing = threading.Event()
+        self._connections: set[socket] = set()
+        with ExitStack() as reserved:
+            super().__init__(handler, port=reserved.enter_context(reserved_port()))
+            self._reserved = reserved.pop_all()
+
+    def kill(self) -> None:
+        """Be gone at once, whatever is being answered; nobody else gets the port."""
+        super().stop()
+        for connection in list(self._connections):
+            with suppress(OSError):  # it has gone by itself
+                connection.shutdown(SHUT_RDWR)
+        self.closing.set()
+
+    def come_back(self) -> None:
+        self.closing = threading.Event()
+        self.socket = socket(self.address_family, self.socket_type)
+        self.server_bind()
+        self.server_activate()
+        self.serve()
+
+    def stop(self) -> None:
+        self.closing.set()
+        super().stop()
+        self._reserved.close()
+
+    def process_request(self, request: socket, client_address: object) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
