@@ -12,7 +12,15 @@ import receiver
 from receiver import Event
 
 # Labels come from these lists only: what a stranger writes makes no time series.
-EVENTS = ["CertificateExpiringSoon", "CertificateExpired", "CertificateResolved", "WebhookTest", "other"]
+EVENTS = [
+    "CertificateExpiringSoon",
+    "CertificateExpired",
+    "CertificateResolved",
+    "CertificateStale",
+    "CertificateRejected",
+    "WebhookTest",
+    "other",
+]
 ROLES = ["server", "ca", "client", "upstream", "other"]
 METRIC = "certificate_events_total"
 
