@@ -213,6 +213,10 @@ fn a_renewal_that_envoy_does_not_take_is_told_after_two_rounds_and_closed_when_i
         assert_eq!(bodies(&mut world), [] as [Value; 0], "{version}: once a cooldown");
         world.run_until(-59 * DAY + HOUR);
         assert_eq!(bodies(&mut world).len(), 1, "{version}: and again while it lasts");
+        if version == "1.36.2" {
+            // Where nothing is discovered any more, that alert is over as well.
+            world.replace(all_ears());
+        }
         admin(&mut world).has_refused = false;
         world.run_until(-59 * DAY + 2 * HOUR);
         let end = bodies(&mut world);
