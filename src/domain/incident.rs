@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::certificate::{CertId, Certificate, IdSource};
 use super::event::{Detail, EventKind};
+use super::ledger::Notice;
 use super::rejection::{Reason, Rejection};
 use super::role::Usage;
 use super::time::UnixTime;
@@ -60,6 +61,22 @@ impl Incident {
             places: vec![place.to_owned()],
             detail: Detail::Rejection(Rc::new(rejection)),
             rule: rule.to_owned(),
+        }
+    }
+
+    /// One that was told before, as far as the notice about it says.
+    pub fn again(about: CertId, notice: &Notice, usage: &Usage) -> Self {
+        let Notice { certificate, kind, rule, places, .. } = notice;
+        let reason = Reason::parse(rule);
+        let rejection = reason.map(|reason| Rejection { reason, text: String::new(), address: None });
+        Self {
+            kind: *kind,
+            about,
+            certificate: Rc::clone(certificate),
+            usage: usage.clone(),
+            places: places.clone(),
+            detail: rejection.map_or(Detail::Nothing, |rejection| Detail::Rejection(Rc::new(rejection))),
+            rule: rule.clone(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cert_expiry_monitor::application::effect::Answer;
-use cert_expiry_monitor::domain::Role;
+use cert_expiry_monitor::domain::{Certificate, Role};
 use serde_json::{Value, json};
 
 use crate::admin::{self, Admin};
@@ -245,8 +245,8 @@ fn what_is_not_served_any_more_is_forgotten_within_a_round_and_its_alert_is_over
     assert!(ends.iter().all(|body| body["event"] == "CertificateResolved"));
 }
 
-#[test]
-fn a_certificate_that_turns_up_elsewhere_takes_the_place_of_what_stood_for_it() {
+/// A proxy that presents the certificate in tests/data/upstream.pem from a file, of which `/certs` alone tells.
+fn presenting_a_file() -> (World, Certificate) {
     let mut world = World::starting(-10 * DAY, document(&all_ears()));
     let served = cert_expiry_monitor::decode::observed::certificate(pem("upstream").as_bytes()).unwrap();
     let certs = json!({ "certificates": [{ "ca_cert": [], "cert_chain": [{
@@ -265,6 +265,12 @@ fn a_certificate_that_turns_up_elsewhere_takes_the_place_of_what_stood_for_it() 
     admin.bodies = Some(BTreeMap::from([("certs", certs.to_string()), ("static_clusters", cluster.to_string())]));
     world.admin = Some(admin);
     world.run_until(-10 * DAY + 20);
+    (world, served)
+}
+
+#[test]
+fn a_certificate_that_turns_up_elsewhere_takes_the_place_of_what_stood_for_it() {
+    let (mut world, served) = presenting_a_file();
     let first = bodies(&mut world);
     let [first] = first.as_slice() else { panic!("{first:#?}") };
     assert_eq!(
@@ -331,4 +337,40 @@ fn a_renewal_that_envoy_does_not_take_stays_active_where_alerts_end_by_themselve
     let last = ended.last().unwrap();
     assert_eq!(last["labels"], alerts[0]["labels"], "its end has the labels that it had");
     assert!(last["endsAt"].as_str().unwrap() < rfc3339(world.now.secs()).as_str());
+}
+
+#[test]
+fn the_end_of_an_alert_is_told_by_the_id_that_it_was_told_by() {
+    let (mut world, _) = presenting_a_file();
+    let first = bodies(&mut world).remove(0);
+    world.observe(Role::Upstream, Some("orders"), "upstream");
+    world.run_for(60);
+    // Envoy presents it no more, and so does nobody else.
+    admin(&mut world).bodies = Some(BTreeMap::from([
+        ("certs", json!({ "certificates": [] }).to_string()),
+        ("static_clusters", json!({ "configs": [{ "cluster": { "name": "envoy_admin" } }] }).to_string()),
+    ]));
+    world.replace(json!({
+        "webhooks": all_ears()["webhooks"], "discovery": { "admin_cluster": "envoy_admin" },
+        "certificate_expiry_monitor": { "check_cooldown_seconds": 0 },
+    }));
+    world.run_for(3 * HOUR);
+    let end: Vec<Value> = bodies(&mut world);
+    assert_eq!(
+        end.iter().map(|body| (&body["event"], &body["cert_id"])).collect::<Vec<_>>(),
+        [(&json!("CertificateResolved"), &first["cert_id"])]
+    );
+}
+
+#[test]
+fn a_certificate_that_is_shown_while_a_round_goes_on_is_no_second_one() {
+    let (mut world, _) = presenting_a_file();
+    bodies(&mut world);
+    for second in 0..40 {
+        world.observe(Role::Upstream, Some("orders"), "upstream");
+        world.run_until(-10 * DAY + 20 + second);
+    }
+    world.run_until(-10 * DAY + HOUR);
+    assert_eq!(bodies(&mut world), [] as [Value; 0]);
+    assert_eq!(world.metric("certificates;.;role=.=upstream"), 1);
 }

@@ -161,6 +161,14 @@ fn what_a_dead_receiver_did_not_get_is_told_when_it_happens_again_and_a_successo
     world.answers.clear();
     turn_away(&mut world, "listener/a", EXPIRED, Some("client"));
     assert_eq!(soon(&mut world).len(), 1, "the cooldown was given back");
+    world.answers.insert("hooks".into(), Some(Answer::NoHost));
+    turn_away(&mut world, "listener/b", EXPIRED, Some("client"));
+    assert_eq!(soon(&mut world).len(), 0);
+    world.answers.clear();
+    world.run_for(HOUR);
+    let told = bodies(&mut world);
+    assert_eq!(told.len(), 1, "it need not happen again for that");
+    assert_eq!((&told[0]["reason"], &told[0]["places"]), (&json!("expired"), &json!(["listener/b"])));
     world.restart();
     turn_away(&mut world, "listener/a", EXPIRED, Some("client"));
     assert_eq!(soon(&mut world).len(), 0, "a successor knows of it");

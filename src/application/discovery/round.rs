@@ -67,7 +67,11 @@ struct Pem {
     text: String,
     /// How much of the text was read.
     at: usize,
+    /// The blocks that should be certificates.
+    blocks: u32,
     certificates: Vec<Rc<Certificate>>,
+    /// Whether the first of the certificates is the first of the blocks: without its leaf a chain means nothing.
+    is_led: bool,
 }
 
 impl Round {
@@ -226,8 +230,8 @@ impl Round {
     }
 
     fn end_pem(&mut self) {
-        let Some(Pem { kind, side, certificates, .. }) = self.pem.take() else { return };
-        if certificates.is_empty() {
+        let Some(Pem { kind, side, certificates, is_led, .. }) = self.pem.take() else { return };
+        if certificates.is_empty() || (kind == Kind::Chain && !is_led) {
             self.gathered.unreadable = self.gathered.unreadable.saturating_add(1);
             return;
         }
@@ -247,7 +251,7 @@ impl Round {
             Ok(certificate) => {
                 let certificate = Rc::new(certificate);
                 self.gathered.pool.insert(&certificate);
-                pem.certificates.push(certificate);
+                pem.push(certificate);
             }
             Err(_) => self.gathered.unreadable = self.gathered.unreadable.saturating_add(1),
         }
@@ -255,8 +259,14 @@ impl Round {
 }
 
 impl Pem {
-    const fn new(kind: Kind, side: Option<Side>) -> Self {
-        Self { kind, side, encoded: String::new(), decoded: 0, text: String::new(), at: 0, certificates: Vec::new() }
+    fn new(kind: Kind, side: Option<Side>) -> Self {
+        let (encoded, text, certificates) = (String::new(), String::new(), Vec::new());
+        Self { kind, side, encoded, decoded: 0, text, at: 0, blocks: 0, certificates, is_led: false }
+    }
+
+    fn push(&mut self, certificate: Rc<Certificate>) {
+        self.is_led |= self.blocks == 1;
+        self.certificates.push(certificate);
     }
 
     /// Decodes the next part; whether there was one.
@@ -284,6 +294,7 @@ impl Pem {
             spend(room, NOTE);
             spend(room, u32::try_from(next.saturating_sub(self.at)).unwrap_or(u32::MAX).saturating_mul(PEM_BYTE));
             self.at = next;
+            self.blocks = self.blocks.saturating_add(u32::from(block.label == Label::Certificate));
             let (Label::Certificate, Ok(der)) = (block.label, block.der) else {
                 gathered.unreadable = gathered.unreadable.saturating_add(1);
                 continue;
@@ -294,7 +305,7 @@ impl Pem {
                 return Some(Next::Parse { id, der });
             };
             gathered.pool.insert(&certificate);
-            self.certificates.push(certificate);
+            self.push(certificate);
         }
         Some(Next::GoOn)
     }

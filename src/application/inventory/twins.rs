@@ -14,6 +14,13 @@ impl Inventory {
         twins.find(|watched| !is_provisional(&watched.certificate))
     }
 
+    /// The watched certificate that one stands for of which `/certs` alone has told.
+    pub fn shown_twin(&self, stand_in: &Certificate) -> Option<Rc<Certificate>> {
+        let Certificate { serial_number, not_before, not_after, .. } = stand_in;
+        let twin = is_provisional(stand_in).then(|| self.twin(serial_number, *not_before, *not_after));
+        twin.flatten().map(|watched| Rc::clone(&watched.certificate))
+    }
+
     /// The certificate that stands for one that has been shown now.
     pub fn stand_in(&self, shown: &Certificate) -> Option<CertId> {
         if self.provisional == 0 || is_provisional(shown) {

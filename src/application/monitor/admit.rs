@@ -27,7 +27,7 @@ impl Monitor {
         turn: &mut Turn,
     ) {
         let id = certificate.id;
-        self.recognise(certificate);
+        self.recognise(certificate, turn);
         if matches!(source, Source::Peer(_)) && self.is_absorbed(&id, usage, turn) {
             return;
         }
@@ -61,8 +61,13 @@ impl Monitor {
 
     /// Has a certificate take the place of the one that stood for it while nobody had shown it. What was told about that
     /// one counts for this one.
-    pub(super) fn recognise(&mut self, shown: &Rc<Certificate>) {
+    pub(super) fn recognise(&mut self, shown: &Rc<Certificate>, turn: &mut Turn) {
         if let Some(stand_in) = self.inventory.stand_in(shown) {
+            // What was told about both is told once from now on.
+            let known = self.ledger.get(&shown.id).map(|record| record.notices.keys().cloned().collect::<Vec<_>>());
+            for usage in known.unwrap_or_default() {
+                self.close(&stand_in, &usage, turn);
+            }
             self.inventory.replace(&stand_in, shown);
             self.ledger.rename(&stand_in, &shown.id);
             self.changes.note(&stand_in);

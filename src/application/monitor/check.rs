@@ -36,6 +36,7 @@ impl Monitor {
     pub(super) fn check_round(&mut self, turn: &mut Turn) {
         if self.rounds.begin(turn.now) {
             self.probes.begin();
+            self.retry_incidents(turn);
         }
         let Some(mut round) = self.rounds.current.take() else { return };
         while turn.has_work_left() {

@@ -85,7 +85,10 @@ impl Monitor {
     pub(super) fn close(&mut self, about: &CertId, usage: &Usage, turn: &mut Turn) {
         let Some(notice) = self.record(about).notices.remove(usage) else { return };
         turn.spend(EVENT);
-        let event = Event::closing(*about, &notice, usage, turn.now);
+        // What a certificate that stood for this one was told of, receivers know by the id of that one.
+        let is_of_certificate = EventKind::OF_TYK.contains(&notice.kind);
+        let known_as = if is_of_certificate { notice.certificate.id } else { *about };
+        let event = Event::closing(known_as, &notice, usage, turn.now);
         self.announce_event(&event, turn);
         self.tell(&event, turn.now, None, turn);
         // What comes back is told again.

@@ -130,6 +130,9 @@ impl Monitor {
         if !self.give_back(entry, handler) || outcome == Outcome::Gone {
             return UnixTime::NEVER;
         }
+        if !EventKind::OF_TYK.contains(&entry.event.kind) {
+            self.owe_incident(&entry.event);
+        }
         let next_round = self.rounds.next();
         if next_round < UnixTime::NEVER {
             return next_round;
@@ -148,7 +151,10 @@ impl Monitor {
         }
         let event = &entry.event;
         let name = self.name_of(handler);
-        let record = self.record(&event.about);
+        // What was told of one that stood for a certificate is remembered of the certificate.
+        let shown = self.inventory.shown_twin(&event.certificate).filter(|_| event.about == event.certificate.id);
+        let about = shown.map_or(event.about, |shown| shown.id);
+        let record = self.record(&about);
         let key = (event.usage.clone(), event.kind, name.clone());
         if record.told.get(&key) == Some(&entry.noticed_at) {
             record.told.remove(&key);

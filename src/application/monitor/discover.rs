@@ -23,6 +23,8 @@ use crate::domain::{CertId, Certificate, Role, UnixTime, Usage};
 
 /// How long an answer may take. Envoy makes it on its main thread, as it does everything here.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Envoy ends every call. Should it ever forget one, it counts as not answered after this.
+const FORGOTTEN: Duration = Duration::from_secs(30);
 /// The pause after a round that failed; it doubles with every further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The second round: what was on its way while Envoy started has arrived by then.
@@ -60,8 +62,8 @@ enum State {
     Idle,
     /// The answers are read.
     Reading,
-    /// A request is on its way.
-    Asking(CallId),
+    /// A request is on its way since then.
+    Asking(CallId, UnixTime),
     /// A certificate is noted as suspect and parsed next.
     Parsing(Vec<u8>),
     /// What was found is taken in, the last one first.
@@ -101,12 +103,16 @@ impl Discoverer {
 
     /// Whether there is something to do at once.
     pub(super) const fn is_busy(&self) -> bool {
-        !matches!(self.state, State::Idle | State::Asking(_))
+        !matches!(self.state, State::Idle | State::Asking(..))
     }
 
     /// When the next round begins.
     pub(super) fn next(&self) -> UnixTime {
-        if self.is_busy() { UnixTime::NEVER } else { self.next }
+        match &self.state {
+            State::Idle => self.next,
+            State::Asking(_, since) => since.after(FORGOTTEN),
+            _ => UnixTime::NEVER,
+        }
     }
 
     /// No round is ever more than an interval away, unless the clock ran ahead and was set back.
@@ -159,16 +165,16 @@ impl Monitor {
     /// Goes on with discovery, as much as a tick has time for.
     pub(super) fn discover(&mut self, turn: &mut Turn) {
         let Some(discoverer) = &mut self.discoverer else { return };
-        if matches!(discoverer.state, State::Asking(_)) && discoverer.next <= turn.now {
-            // Envoy ends every call. Should it ever forget one, then not all that comes after it.
-            discoverer.round.stop();
-            discoverer.state = State::Idle;
+        if let State::Asking(_, since) = discoverer.state
+            && since.after(FORGOTTEN) <= turn.now
+        {
+            discoverer.round.answer(admin_answer(Answer::NoResponse));
+            discoverer.state = State::Reading;
         }
         if matches!(discoverer.state, State::Idle) && discoverer.next <= turn.now {
             discoverer.round.begin();
             discoverer.number = discoverer.number.saturating_add(1);
             discoverer.began = turn.now;
-            discoverer.next = turn.now.after(discoverer.interval.max(TIMEOUT.saturating_mul(3)));
             discoverer.state = State::Reading;
         }
         while turn.has_work_left() && self.advance(turn) {}
@@ -180,7 +186,7 @@ impl Monitor {
         match std::mem::take(&mut discoverer.state) {
             State::Idle => false,
             State::Reading => self.read_on(turn),
-            state @ (State::Asking(_) | State::Parsing(_)) => {
+            state @ (State::Asking(..) | State::Parsing(_)) => {
                 discoverer.state = state;
                 false
             }
@@ -193,6 +199,8 @@ impl Monitor {
                 };
                 turn.spend(1);
                 let Found { certificate, usage, places } = found;
+                // A peer may have shown it since.
+                let certificate = self.inventory.shown_twin(&certificate).unwrap_or(certificate);
                 let is_new = !self.inventory.contains(&certificate.id);
                 self.admit(&certificate, &usage, Source::Admin(number), &places, turn);
                 counts.new = counts.new.saturating_add(usize::from(is_new));
@@ -251,7 +259,7 @@ impl Monitor {
                 let id = self.outbox.name_call();
                 turn.spend(SENDING);
                 turn.effect(Effect::Call(request(&discoverer.cluster, &path, id)));
-                discoverer.state = State::Asking(id);
+                discoverer.state = State::Asking(id, turn.now);
                 false
             }
             Next::Parse { id, .. } if self.quarantine.contains(&id) => {
@@ -291,7 +299,7 @@ impl Monitor {
     /// Takes note of an answer of Envoy's admin interface; gives it back if it is to something else.
     pub(super) fn take_admin_answer(&mut self, call: CallId, answer: Answer) -> Option<Answer> {
         let Some(discoverer) = &mut self.discoverer else { return Some(answer) };
-        if !matches!(discoverer.state, State::Asking(asked) if asked == call) {
+        if !matches!(discoverer.state, State::Asking(asked, _) if asked == call) {
             return Some(answer);
         }
         discoverer.round.answer(admin_answer(answer));

@@ -17,6 +17,8 @@ use crate::domain::{CertId, Certificate, Event, EventKind, Incident, Reason, Rej
 const ROUNDS: u32 = 2;
 /// Certificates of upstreams that are looked through for the one that was seen last at a place.
 const MOST_LOOKED_AT: usize = 4_096;
+/// Incidents that are remembered because somebody was not told of them.
+const MOST_OWED: usize = 256;
 /// Where nothing is known of where it happened.
 const NOWHERE: &str = "address/unknown";
 
@@ -41,7 +43,7 @@ impl Monitor {
     pub(super) fn take_rejection(&mut self, observed: Observed, turn: &mut Turn) -> Option<Observed> {
         let reason = Reason::of(observed.usage.role(), &observed.text)?;
         let about = Incident::rejected_at(&observed.usage, place_of(&observed), reason);
-        let last = self.last_notice(&about).map(|(_, notice)| notice);
+        let last = self.last_rejection(&about).map(|(_, notice)| notice);
         // Nobody is told again for now, so nothing is looked into.
         if repeat(last, self.config.expiry.period(), turn.now) == Repetition::Quiet {
             return None;
@@ -139,15 +141,23 @@ impl Monitor {
         self.slots.extend(told.map(|(about, usage)| Slot { about, usage, rounds: 1, is_stale: true }));
     }
 
-    /// What was last told of an incident, for whichever API it was noticed.
-    fn last_notice(&self, about: &CertId) -> Option<(&Usage, &Notice)> {
+    /// What was last told of handshakes that fail, for whichever API it was noticed.
+    fn last_rejection(&self, about: &CertId) -> Option<(&Usage, &Notice)> {
         self.ledger.get(about)?.notices.iter().max_by_key(|(_, notice)| notice.at)
+    }
+
+    /// What was last told of an incident.
+    fn last_notice(&self, incident: &Incident) -> Option<(&Usage, &Notice)> {
+        if incident.kind == EventKind::CertificateRejected {
+            return self.last_rejection(&incident.about);
+        }
+        self.ledger.get(&incident.about)?.notices.get_key_value(&incident.usage)
     }
 
     /// Tells of an incident, if its cooldown allows.
     fn tell_incident(&mut self, incident: &Incident, turn: &mut Turn) {
         let period = self.config.expiry.period();
-        let last = self.last_notice(&incident.about);
+        let last = self.last_notice(incident);
         let repetition = repeat(last.map(|(_, notice)| notice), period, turn.now);
         match (repetition, last) {
             (Repetition::Quiet, _) => self.refresh_incident(incident, turn),
@@ -189,10 +199,38 @@ impl Monitor {
         if incident.kind != EventKind::CertificateStale {
             return;
         }
-        let Some((_, last)) = self.last_notice(&incident.about) else { return };
+        let Some((_, last)) = self.last_notice(incident) else { return };
         let period = self.config.expiry.period();
         let (noticed_at, owed) = (last.at, last.owed.clone());
         let event = Event::of_incident(incident, last.since, period, noticed_at, turn.now);
         self.post_again(&event, noticed_at, &owed, turn);
+    }
+
+    /// Remembers an incident that somebody was not told of.
+    pub(super) fn owe_incident(&mut self, event: &Event) {
+        let owed = (event.about, event.usage.clone());
+        if self.owed_incidents.len() < MOST_OWED && !self.owed_incidents.contains(&owed) {
+            self.owed_incidents.push(owed);
+        }
+    }
+
+    /// Tells of incidents again that somebody was not told of: a round of checks has begun.
+    pub(super) fn retry_incidents(&mut self, turn: &mut Turn) {
+        let period = self.config.expiry.period();
+        for (about, usage) in std::mem::take(&mut self.owed_incidents) {
+            let notices = self.ledger.get(&about).map(|record| &record.notices);
+            let Some(notice) = notices.and_then(|notices| notices.get(&usage)) else { continue };
+            if notice.owed.is_empty() {
+                continue;
+            }
+            let (since, noticed_at, owed) = (notice.since, notice.at, notice.owed.clone());
+            let event =
+                Event::of_incident(&Incident::again(about, notice, &usage), since, period, noticed_at, turn.now);
+            if let Some(notice) = self.record(&about).notices.get_mut(&usage) {
+                notice.owed.clear();
+            }
+            turn.spend(EVENT);
+            self.tell(&event, noticed_at, Some(&owed), turn);
+        }
     }
 }

@@ -44,8 +44,8 @@ use super::shared_data::Tenure;
 use super::snapshot;
 use super::standing::Standing;
 use crate::config::{Config, Handler, Webhook};
-use crate::domain::UnixTime;
 use crate::domain::chance::Chance;
+use crate::domain::{CertId, UnixTime, Usage};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -118,6 +118,8 @@ pub struct Monitor {
     quarantine: Quarantine,
     /// Where another certificate is served than the one that is held.
     slots: Vec<Slot>,
+    /// Incidents that somebody was not told of, although all tries were made.
+    owed_incidents: Vec<(CertId, Usage)>,
     /// The APIs whose upstreams are known to be checked.
     upstream_apis: BTreeSet<String>,
     flood: Flood,
@@ -165,6 +167,7 @@ impl Monitor {
             changes: Changes::default(),
             quarantine: Quarantine::default(),
             slots: Vec::new(),
+            owed_incidents: Vec::new(),
             upstream_apis: BTreeSet::new(),
             flood: Flood::default(),
             reached: Vec::new(),
@@ -334,7 +337,7 @@ impl Monitor {
             }
             turn.spend(1);
             self.listed = self.listed.saturating_add(1);
-            self.recognise(&listed.certificate);
+            self.recognise(&listed.certificate, turn);
             let place = listed.place.as_ref().map(|name| format!("{CONFIG_PLACE}{name}"));
             self.inventory.enter(&listed.certificate, &listed.usage, Source::Config, place.as_slice());
         }

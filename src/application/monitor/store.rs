@@ -51,9 +51,11 @@ impl Monitor {
     /// Forgets what was told about certificates that are not watched any more, when it holds nothing back or becomes too
     /// much.
     fn prune(&mut self, shard: u16, turn: &mut Turn) {
-        let Config { expiry, handlers, .. } = &*self.config;
+        let Config { expiry, handlers, discovery, .. } = &*self.config;
         let cooldowns = handlers.iter().map(|handler| handler.cooldown);
-        let longest = cooldowns.chain([expiry.check_cooldown, expiry.period()]).max().unwrap_or(HOUR);
+        let longest = cooldowns.chain([expiry.check_cooldown, expiry.period()]);
+        // A place whose renewal was not taken is looked at by rounds of discovery.
+        let longest = longest.chain(discovery.iter().map(|discovery| discovery.interval)).max().unwrap_or(HOUR);
         let (mut outdated, mut unwatched) = (Vec::new(), BTreeSet::new());
         let mut looked_at = 0_usize;
         for (id, record) in self.ledger.shard_mut(shard) {

@@ -7,10 +7,10 @@ use crate::application::observation::{Form, Item};
 use crate::domain::time::MINUTE;
 use crate::domain::{Reason, Role, UnixTime, Usage};
 
-/// Failures at one place that are handed over in a minute.
+/// Failures for one reason at one place that are handed over in a minute.
 const MOST: u32 = 10;
-/// Places of which failures are handed over in a minute.
-const MOST_PLACES: usize = 64;
+/// Places, and reasons at each, of which failures are handed over in a minute.
+const MOST_PLACES: usize = 128;
 /// The most bytes of Envoy's text that are looked at.
 const LONGEST_TEXT: usize = 512;
 /// What may wait for a monitor, so that there is always room for certificates.
@@ -20,25 +20,26 @@ const MOST_REJECTIONS_WAITING: usize = MOST_WAITING / 2;
 #[derive(Debug, Default)]
 pub(super) struct Rejections {
     since: UnixTime,
-    /// Places, and how many there were at each.
-    places: Vec<(String, u32)>,
+    /// Places and reasons, and how many there were of each.
+    places: Vec<(String, Reason, u32)>,
 }
 
 impl Rejections {
     /// Whether there is room for another one.
-    fn admit(&mut self, place: &str, now: UnixTime) -> bool {
+    fn admit(&mut self, place: &str, reason: Reason, now: UnixTime) -> bool {
         // One from the future began before the clock was set back.
         if now.since(self.since).is_none_or(|age| age >= MINUTE) {
             self.since = now;
             self.places.clear();
         }
-        if let Some((_, count)) = self.places.iter_mut().find(|(known, _)| known == place) {
+        let mut known = self.places.iter_mut();
+        if let Some((_, _, count)) = known.find(|(known, why, _)| known == place && *why == reason) {
             *count = count.saturating_add(1);
             return *count <= MOST;
         }
         let has_room = self.places.len() < MOST_PLACES;
         if has_room {
-            self.places.push((place.to_owned(), 1));
+            self.places.push((place.to_owned(), reason, 1));
         }
         has_room
     }
@@ -55,11 +56,9 @@ impl Observer {
     /// Hands a failed handshake over, if it was because of a certificate.
     pub(super) fn observe_failure(&mut self, side: &Side, text: &[u8], stream: &Stream, proxy: &impl Proxy) {
         let text = String::from_utf8_lossy(text.get(..LONGEST_TEXT).unwrap_or(text));
-        if Reason::of(side.role, &text).is_none() {
-            return;
-        }
+        let Some(reason) = Reason::of(side.role, &text) else { return };
         let place = side::place(side.role, proxy);
-        let is_admitted = self.rejections.admit(place.as_deref().unwrap_or_default(), self.now);
+        let is_admitted = self.rejections.admit(place.as_deref().unwrap_or_default(), reason, self.now);
         if !is_admitted || self.waiting_bytes >= MOST_REJECTIONS_WAITING {
             proxy.count(&Metric::dropped_total(Dropped::Rejections));
             return;
@@ -89,17 +88,26 @@ mod tests {
     #[test]
     fn each_place_has_ten_a_minute() {
         let mut rejections = Rejections::default();
-        let mut admitted = |place, secs| (0..100).filter(|_| rejections.admit(place, at(secs))).count();
+        let mut admitted =
+            |place, secs| (0..100).filter(|_| rejections.admit(place, Reason::Expired, at(secs))).count();
         assert_eq!((admitted("a", 0), admitted("b", 59), admitted("a", 59)), (10, 10, 0));
         assert_eq!((admitted("a", 60), admitted("a", 119), admitted("a", -1)), (10, 0, 10), "the clock was set back");
     }
 
     #[test]
-    fn there_are_sixty_four_places_a_minute() {
+    fn each_reason_has_its_own() {
         let mut rejections = Rejections::default();
-        let admitted = (0..1_000).filter(|place| rejections.admit(&place.to_string(), at(0))).count();
-        assert_eq!((admitted, rejections.places.len()), (64, 64));
-        assert!(rejections.admit("63", at(1)) && !rejections.admit("64", at(1)), "those that are known go on");
-        assert!(rejections.admit("64", at(60)));
+        let mut admitted = |reason| (0..100).filter(|_| rejections.admit("a", reason, at(0))).count();
+        assert_eq!((admitted(Reason::Missing), admitted(Reason::Expired)), (10, 10), "scanners hide nobody");
+    }
+
+    #[test]
+    fn places_and_reasons_are_bounded() {
+        let mut rejections = Rejections::default();
+        let mut admits = |place: usize, secs| rejections.admit(&place.to_string(), Reason::Expired, at(secs));
+        assert_eq!((0..1_000).filter(|place| admits(*place, 0)).count(), MOST_PLACES);
+        assert!(admits(MOST_PLACES - 1, 1) && !admits(MOST_PLACES, 1), "those that are known go on");
+        assert!(admits(MOST_PLACES, 60));
+        assert!(rejections.places.len() <= MOST_PLACES);
     }
 }
