@@ -288,11 +288,12 @@ impl Join {
         let count = if kind == Kind::Bundle { self.gathered.loaded.of_path(kind, &entry.loaded.path).len() } else { 0 };
         let places = if entry.is_inline() { Vec::new() } else { vec![place("file/", &entry.loaded.path)] };
         let Some(certificate) = self.certificate_of(number, known, room) else { return false };
-        if !self.is_wanted(&certificate, count, known, room) {
-            return false;
-        }
         let before = known.found_before(&certificate.id);
         spend(room, LOOK);
+        // How many stand together is not known of what is inline: what was wanted once is wanted still.
+        if before.is_empty() && !self.is_wanted(&certificate, count, known, room) {
+            return false;
+        }
         let mut before =
             before.iter().filter(|(usage, _)| (usage.role() == Role::Ca) == (kind == Kind::Bundle)).peekable();
         if before.peek().is_none() {

@@ -62,7 +62,8 @@ impl Monitor {
     /// Has a certificate take the place of the one that stood for it while nobody had shown it. What was told about that
     /// one counts for this one.
     pub(super) fn recognise(&mut self, shown: &Rc<Certificate>, turn: &mut Turn) {
-        if let Some(stand_in) = self.inventory.stand_in(shown) {
+        // Where it lies in several files there is one for each of them.
+        while let Some(stand_in) = self.inventory.stand_in(shown) {
             // What was told about both is told once from now on.
             let known = self.ledger.get(&shown.id).map(|record| record.notices.keys().cloned().collect::<Vec<_>>());
             for usage in known.unwrap_or_default() {

@@ -73,6 +73,8 @@ enum Header {
     Used,
 }
 
+const XFCC: &str = "x-forwarded-client-cert";
+
 impl Source {
     /// What the document wants.
     pub(super) fn new(observe: &Observe) -> Self {
@@ -88,9 +90,11 @@ impl Source {
     /// The certificate of the peer that plays this role, where the host shows it.
     pub(super) fn read(&mut self, role: Role, proxy: &impl Proxy) -> Option<Shown> {
         let (form, certificate) = match (role, &self.client) {
-            (Role::Client, ClientCertificate::Xfcc) => {
-                (Form::Xfcc, proxy.header(Message::Request, "x-forwarded-client-cert"))
-            }
+            // Where there are no headers, in the log of a connection, the attribute has to do.
+            (Role::Client, ClientCertificate::Xfcc) => match proxy.header(Message::Request, XFCC) {
+                Some(header) => (Form::Xfcc, Some(header)),
+                None => (Form::Pem, self.read_client(proxy)),
+            },
             (Role::Client, _) => (Form::Pem, self.read_client(proxy)),
             _ => (Form::Pem, self.read_upstream(proxy)),
         };

@@ -217,8 +217,12 @@ impl Event {
     ) -> Self {
         let Incident { kind, about, certificate, usage, places, detail, rule } = incident.clone();
         let number = periods_between(UnixTime::from_secs(0), counted_from, period);
+        let held = match &detail {
+            Detail::Held(certificate) => certificate.id.to_string(),
+            Detail::Nothing | Detail::Rejection(_) => String::new(),
+        };
         Self {
-            id: id(about, &usage, &[kind.as_str(), &rule], number),
+            id: id(about, &usage, &[kind.as_str(), &rule, &held], number),
             kind,
             closes: None,
             about,
