@@ -15,10 +15,10 @@ use crate::scene::{
 };
 
 /// Instructions that a tick may take while nothing is due.
-const AT_REST: u64 = 80_000;
+const AT_REST: u64 = 30_000;
 
 /// Instructions that a look into an empty queue may take beside that.
-const LOOK: u64 = 20_000;
+const LOOK: u64 = 10_000;
 
 /// As many certificates as are watched by default.
 const MOST: u32 = 20_000;

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use wasmi::{CompilationMode, Config, Engine, ExternType, Module};
 
+use super::meter::metered;
+
 /// Calls may nest this deep before the interpreter calls it a stack overflow.
 /// V8 counts bytes rather than calls, and so does the interpreter's value stack (1 MB for both).
 const RECURSION_LIMIT: usize = 10_000;
@@ -26,6 +28,12 @@ pub fn wasm() -> Vec<u8> {
 pub fn module() -> Module {
     static MODULE: OnceLock<Module> = OnceLock::new();
     MODULE.get_or_init(|| compile(&wasm())).clone()
+}
+
+/// The same, made to count the instructions that it executes.
+pub fn metered_module() -> Module {
+    static MODULE: OnceLock<Module> = OnceLock::new();
+    MODULE.get_or_init(|| compile(&metered(&wasm()))).clone()
 }
 
 /// Compiles a module, given as bytes or as text.

@@ -84,7 +84,10 @@ impl Host {
         let due = self.world.borrow_mut().callouts.take_due(&alive(vms), now);
         let Some((callout, answer)) = due else { return false };
         let vm = find(vms, callout.vm_number);
-        if !vm.is_gone(callout.root) {
+        if vm.is_gone(callout.root) {
+            // Envoy has cancelled it.
+            self.world.borrow_mut().callouts.settle(callout.vm_number, callout.token);
+        } else {
             let _ = vm.answer(&callout, answer);
         }
         true

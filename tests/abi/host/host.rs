@@ -33,6 +33,12 @@ impl Host {
         Self::of(artifact::module())
     }
 
+    /// A process for the released artifact in which instructions are counted one by one; elsewhere what a call takes is
+    /// an estimate from above, which is cheaper to make.
+    pub fn metered() -> Self {
+        Self::of(artifact::metered_module())
+    }
+
     /// A process for another module, as bytes or as text.
     pub fn with_wasm(wasm: impl AsRef<[u8]>) -> Self {
         Self::of(artifact::compile(wasm.as_ref()))

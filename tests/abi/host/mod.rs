@@ -19,6 +19,7 @@
 //! | `import`, `linker` | how a host function is described, counted, made to fail and linked |
 //! | `call` | one host call: its arguments and its results in linear memory |
 //! | `env`, `wasi` | the two tables of host functions |
+//! | `meter` | counts the instructions that a module executes |
 //! | `fault` | what can be made to go wrong |
 //! | `guard` | watches who writes shared data, in every test |
 //! | `context`, `shared_data`, `shared_queue`, `metric`, `callout`, `log`, `pairs` | what the host functions work on |
@@ -46,6 +47,7 @@ mod host;
 mod import;
 mod linker;
 mod log;
+mod meter;
 mod metric;
 mod pairs;
 mod self_check;

@@ -8,6 +8,7 @@ use wasmi::{Instance, Module, Store, Val};
 use super::fault::FaultBuilder;
 use super::linker;
 use super::log::Level;
+use super::meter::COUNT;
 use super::vm_state::VmState;
 use super::world::{Life, SharedWorld, VmNumber};
 
@@ -164,7 +165,7 @@ impl Vm {
     }
 
     /// The instructions that the last call into the module took, with those of its allocator when the
-    /// host handed data over. It is exact: the same call on the same state always takes as many.
+    /// host handed data over. The same call on the same state always takes as many.
     pub fn last_fuel(&self) -> u64 {
         self.last_fuel
     }
@@ -234,8 +235,12 @@ impl Vm {
         self.store.set_fuel(limit).expect("fuel is metered");
         self.store.data_mut().current = context;
         self.store.data_mut().effective = None;
+        let executed = self.executed();
         let outcome = function.call(&mut self.store, &args, &mut results);
-        self.last_fuel = limit - self.store.get_fuel().expect("fuel is metered");
+        self.last_fuel = match (executed, self.executed()) {
+            (Some(before), Some(after)) => after - before,
+            _ => limit - self.store.get_fuel().expect("fuel is metered"),
+        };
         self.store.data().world.borrow().guard.enforce(self.name());
         let most = self.most_fuel.entry(export.to_owned()).or_default();
         *most = self.last_fuel.max(*most);
@@ -251,6 +256,12 @@ impl Vm {
             Some(Val::I32(value)) => Ok(Some(value.cast_unsigned())),
             Some(other) => panic!("{export} returns {other:?}"),
         }
+    }
+
+    /// How many instructions it has executed so far, if it counts them.
+    fn executed(&self) -> Option<u64> {
+        let count = self.instance.get_global(&self.store, COUNT)?.get(&self.store);
+        count.i64().map(i64::cast_unsigned)
     }
 
     /// What a panicking module has logged last.

@@ -34,9 +34,10 @@ impl Bill {
     }
 }
 
-/// A host that keeps the log lines that Envoy keeps by default, and gives an instance all the time it wants.
+/// A host that keeps the log lines that Envoy keeps by default, gives an instance all the time it wants, and counts what
+/// it does with it.
 pub fn patient_host() -> Host {
-    let host = Host::new();
+    let host = Host::metered();
     host.set_log_level(Level::Info);
     host.set_fuel_limit(u64::MAX / 2);
     host.receiver(RECEIVER, |_| Some(Answer::status(200).after(Duration::from_millis(10))));
