@@ -5,6 +5,9 @@ use std::fmt::Write;
 /// The most characters of a stranger's text that are kept.
 pub const LONGEST: usize = 256;
 
+/// The most that are looked at, with those that are dropped.
+const LOOKED_AT: usize = 4 * LONGEST;
+
 /// `text` without control characters and without the marks that reorder what a reader sees (Unicode bidirectional
 /// formatting), at most [`LONGEST`] characters; the last one of a text that was cut is `…`.
 pub fn harmless(text: &str) -> String {
@@ -12,7 +15,7 @@ pub fn harmless(text: &str) -> String {
     if is_harmless(text) {
         return text.to_owned();
     }
-    let mut kept = text.chars().filter(|c| !c.is_control() && !reorders(*c));
+    let mut kept = text.chars().take(LOOKED_AT).filter(|c| !c.is_control() && !reorders(*c));
     let mut harmless: String = kept.by_ref().take(LONGEST).collect();
     if kept.next().is_some() {
         harmless.pop();
@@ -49,6 +52,11 @@ mod tests {
     #[test]
     fn control_characters_and_reordering_marks_are_dropped() {
         assert_eq!(harmless("a\r\nb\u{202e}c\u{0}\u{200f}"), "abc");
+    }
+
+    #[test]
+    fn behind_many_that_are_dropped_nobody_looks() {
+        assert_eq!(harmless(&["\u{202e}".repeat(LOOKED_AT - 1), "abc".into()].concat()), "a");
     }
 
     #[test]

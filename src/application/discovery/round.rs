@@ -24,6 +24,8 @@ const BASE64_BYTE: u32 = 190;
 const BASE64_PART: usize = 8 << 10;
 /// What noting something costs.
 const NOTE: u32 = 4_000;
+/// What making an entry of `/certs` of its texts, and putting it in its places, costs beside that.
+const ENTRY: u32 = 40_000;
 
 /// What Envoy calls the version of a secret that it could not load yet, but shows on 1.36.
 const NOT_LOADED: &str = "uninitialized";
@@ -161,6 +163,7 @@ impl Round {
                     Entry::Loaded(loaded) => {
                         self.elements = self.elements.saturating_add(1);
                         self.gathered.loaded.insert(loaded);
+                        spend(room, ENTRY);
                         false
                     }
                     Entry::Later => false,

@@ -29,6 +29,8 @@ const FORGOTTEN: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The second round: what was on its way while Envoy started has arrived by then.
 const SECOND_ROUND: Duration = MINUTE;
+/// Usages of a certificate that are looked through by one unit of work.
+const USAGES_PER_UNIT: usize = 4;
 /// A failure that lasts is told again after this.
 const TELL_AGAIN: Duration = HOUR;
 
@@ -197,12 +199,16 @@ impl Monitor {
                     discoverer.state = State::Sweeping(survey, counts, None);
                     return true;
                 };
-                turn.spend(1);
                 let Found { certificate, usage, places } = found;
                 // A peer may have shown it since.
                 let certificate = self.inventory.shown_twin(&certificate).unwrap_or(certificate);
                 let is_new = !self.inventory.contains(&certificate.id);
+                // It may take the place of one that stood for it.
+                turn.spend(if is_new { 3 } else { 1 });
                 self.admit(&certificate, &usage, Source::Admin(number), &places, turn);
+                // Each of its usages is looked for among all.
+                let usages = self.inventory.get(&certificate.id).map_or(0, |watched| watched.usages.len());
+                turn.spend(u32::try_from(usages / USAGES_PER_UNIT).unwrap_or(u32::MAX));
                 counts.new = counts.new.saturating_add(usize::from(is_new));
                 self.continue_with(State::Admitting(survey, counts))
             }

@@ -97,7 +97,8 @@ impl Monitor {
             let latest = watched.usages.iter().filter(is_there).map(|sighting| sighting.last_seen).max()?;
             Some((latest, watched))
         });
-        turn.spend(looking(self.inventory.count(Role::Upstream)));
+        // Each of them is fetched, and its places are compared.
+        turn.spend(looking(self.inventory.count(Role::Upstream).min(MOST_LOOKED_AT).saturating_mul(4)));
         let (_, last) = candidates.max_by_key(|(latest, _)| *latest)?;
         Some(Rc::clone(&last.certificate))
     }
