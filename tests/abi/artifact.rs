@@ -2,8 +2,8 @@
 
 use crate::host::{exports, imports, wasm};
 
-/// 1 MB: V8 takes about sixty times as much memory beside it.
-const LARGEST: usize = 1_000_000;
+/// 1.06 MB: V8 takes about sixty times as much memory beside it.
+const LARGEST: usize = 1_060_000;
 
 /// What the plugin's own code calls.
 const CALLED: [&str; 22] = [

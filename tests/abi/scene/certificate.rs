@@ -18,6 +18,11 @@ const BEFORE_SERIAL: &[u8] = &[0xa0, 0x03, 0x02, 0x01, 0x02, 0x02, 0x14];
 pub struct Certificate(Vec<u8>);
 
 impl Certificate {
+    /// Whatever these bytes are.
+    pub fn of_der(der: Vec<u8>) -> Self {
+        Self(der)
+    }
+
     /// The one in `tests/data/<name>.pem`.
     pub fn stored(name: &str) -> Self {
         let path = format!("{}/tests/data/{name}.pem", env!("CARGO_MANIFEST_DIR"));
@@ -72,14 +77,18 @@ impl Certificate {
 
     /// Its SHA-256 fingerprint in hex: the id in events, and the digest in Envoy's attributes.
     pub fn id(&self) -> String {
-        let mut id = String::new();
-        for byte in self.fingerprint() {
-            write!(id, "{byte:02x}").unwrap();
-        }
-        id
+        hex(&self.fingerprint())
     }
 
     fn position_of(&self, part: &[u8]) -> usize {
         self.0.windows(part.len()).position(|window| window == part).expect("a certificate from tests/data")
     }
+}
+
+/// Bytes in lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Certificate, RECEIVER};
+use super::{ADMIN, Certificate, RECEIVER};
 
 /// A plugin configuration. What is not named has its default.
 #[derive(Clone, Debug)]
@@ -33,6 +33,12 @@ impl Document {
         webhook.as_object_mut().unwrap().extend(keys);
         self.list("webhooks").push(webhook);
         self
+    }
+
+    /// The same, which asks the cluster [`ADMIN`] for certificates every fifteen minutes.
+    #[must_use]
+    pub fn discovering(self) -> Self {
+        self.with("discovery", json!({ "admin_cluster": ADMIN }))
     }
 
     /// Adds a server certificate.

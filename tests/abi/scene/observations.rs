@@ -49,7 +49,7 @@ impl Observations {
     fn written(document: &Document) -> Self {
         let (host, mut observer) = Self::observer(document);
         let certificate = Certificate::stored("client");
-        let request = Request::of_client(&certificate).on_route("orders");
+        let request = Request::of_client(&certificate).on_route("orders").at_listener("ingress");
         observer.request(&request.with_header("x-forwarded-client-cert", certificate.pem()));
         let first = host.queue_items(QUEUE).pop().expect("an observation");
         let text = certificate.pem().into_bytes();

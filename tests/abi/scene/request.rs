@@ -35,6 +35,12 @@ impl Request {
         self.with("xds", "route_name", name)
     }
 
+    /// The same through a listener whose metadata give it this name.
+    #[must_use]
+    pub fn at_listener(self, name: &str) -> Self {
+        self.with("xds", "listener_metadata\0filter_metadata\0cert_expiry_monitor\0name", name)
+    }
+
     /// The same, answered by an upstream that presents this certificate.
     #[must_use]
     pub fn answered_by(mut self, certificate: &Certificate) -> Self {
