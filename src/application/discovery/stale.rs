@@ -75,7 +75,7 @@ impl Unserved {
         }
         let Some(certificate) = join.certificate_of(number, known, room) else { return };
         let before = known.found_before(&certificate.id);
-        spend(room, LOOK);
+        spend(room, 2 * LOOK);
         if before.is_empty() && entry.is_loose_leaf() {
             let name = first_name(&entry.loaded.sans);
             let at = self.loose.partition_point(|known| {
@@ -98,6 +98,7 @@ impl Unserved {
         let (Content::Certificates(certificates), Some(name)) = (&holding.content, &holding.secret) else { return };
         let Some(held) = certificates.first() else { return };
         let place = place("secret/", name);
+        spend(room, LOOK);
         let found = match self.way {
             // Another slot of the same secret was settled before.
             _ if holding.served_instead.is_some() => holding.served_instead,
