@@ -16,7 +16,7 @@ const EXPIRED: &str = "TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIF
 
 /// Ten failures at a place, and 64 places, are handed over in a minute.
 const MOST: u64 = 10;
-const MOST_PLACES: u64 = 64;
+const MOST_PLACES: u64 = 128;
 
 /// A receiver that hears of failed handshakes alone.
 fn document() -> Document {

@@ -19,6 +19,8 @@ const ROUNDS: u32 = 2;
 const MOST_LOOKED_AT: usize = 4_096;
 /// Incidents that are remembered because somebody was not told of them.
 const MOST_OWED: usize = 256;
+/// What understanding Envoy's text about a failure costs, and naming what it is about.
+const UNDERSTANDING: u32 = 8;
 /// Where nothing is known of where it happened.
 const NOWHERE: &str = "address/unknown";
 
@@ -41,6 +43,7 @@ impl Monitor {
     /// Takes note of a handshake that failed, unless the certificate that was shown in it has to be parsed first: that is
     /// returned then.
     pub(super) fn take_rejection(&mut self, observed: Observed, turn: &mut Turn) -> Option<Observed> {
+        turn.spend(UNDERSTANDING);
         let reason = Reason::of(observed.usage.role(), &observed.text)?;
         let about = Incident::rejected_at(&observed.usage, place_of(&observed), reason);
         let last = self.last_rejection(&about).map(|(_, notice)| notice);
@@ -65,6 +68,7 @@ impl Monitor {
     /// Tells of a handshake that failed. `shown` is the certificate that was shown in it; it is not watched.
     pub(super) fn reject(&mut self, observed: &Observed, shown: Option<Rc<Certificate>>, turn: &mut Turn) {
         let Observed { usage, address, text, .. } = observed;
+        turn.spend(UNDERSTANDING);
         let Some(mut reason) = Reason::of(usage.role(), text) else { return };
         let place = place_of(observed);
         let certificate = match usage.role() {

@@ -1,8 +1,7 @@
 //! JSON of any size → tokens, one after another, and at any byte it can be put down until there is room again.
 //!
-//! Parsers that hand out events byte by byte branch by tables, which the interpreter of tests/abi charges with a thousand
-//! instructions a byte, and none of them can be put down within a text: so this one is our own. Texts with escapes are
-//! read by `serde_json`.
+//! The parsers that were tried can be put down between tokens and not within a text, and a CA bundle is one text: so this
+//! one is our own (docs/decisions/0010-own-json-lexer.md). Texts with escapes are read by `serde_json`.
 
 use std::borrow::Cow;
 
