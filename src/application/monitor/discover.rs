@@ -11,18 +11,17 @@ use std::time::Duration;
 use log::{info, warn};
 
 use super::Monitor;
+use super::admin::{admin_answer, request};
 use super::flood::About;
 use super::turn::{SENDING, Turn, parsing_der};
 use crate::application::discovery::{self, Failure, Found, Known, Next, Survey};
-use crate::application::effect::{Answer, Call, CallId, Effect, Response};
+use crate::application::effect::{Answer, CallId, Effect};
 use crate::application::inventory::{Inventory, Source, Watched};
 use crate::application::metric::{Dropped, Metric};
 use crate::config;
 use crate::domain::time::{HOUR, MINUTE};
 use crate::domain::{CertId, Certificate, Role, UnixTime, Usage};
 
-/// How long an answer may take. Envoy makes it on its main thread, as it does everything here.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// Envoy ends every call. Should it ever forget one, it counts as not answered after this.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 /// The pause after a round that failed; it doubles with every further one.
@@ -386,31 +385,6 @@ impl Monitor {
             discoverer.told = Some((text, turn.now));
         }
     }
-}
-
-fn admin_answer(answer: Answer) -> discovery::Answer {
-    let no_answer = |why: &str| discovery::Answer::None(why.to_owned());
-    match answer {
-        Answer::Response(Response { status: 503, by_envoy: true, .. }) => no_answer("nobody answers at its address"),
-        Answer::Response(Response { status: 504, by_envoy: true, .. }) => no_answer("no answer in time"),
-        Answer::Response(Response { status, body: Some(body), .. }) => discovery::Answer::Reply(status, body),
-        Answer::Response(_) => discovery::Answer::TooLarge,
-        Answer::NoResponse => no_answer("the answer broke off, or was too large for Envoy"),
-        Answer::NoCluster => no_answer("Envoy has no such cluster"),
-        Answer::NoHost => no_answer("the cluster has no host that takes a request"),
-    }
-}
-
-fn request(cluster: &str, path: &str, id: CallId) -> Call {
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let headers = vec![
-        header(":method", "GET"),
-        header(":scheme", "http"),
-        header(":authority", "envoy-admin"),
-        header(":path", path),
-        header("user-agent", "cert-expiry-monitor"),
-    ];
-    Call { id, cluster: cluster.to_owned(), headers, body: None, timeout: TIMEOUT, wants_body: true }
 }
 
 /// A length of time, up to a tenth shorter or longer by chance: not every proxy of a fleet is to ask at the same time.

@@ -3,6 +3,7 @@
 //! [`Monitor::handle`] is all there is to it: an [`Input`] and the time go in, [`Effect`]s come out. What is due is done
 //! in slices of bounded work; [`Monitor::next_wakeup`] says when there is more.
 
+mod admin;
 mod admit;
 mod chain;
 mod check;
