@@ -22,7 +22,7 @@ BATCH = {"batch": {"max": 50, "wait_seconds": 1}}
 FIELDS = [
     *("event", "message", "cert_id", "cert_name", "expires_at", "days_remaining", "expired_at", "days_since_expiry"),
     *("cert_role", "api_id", "timestamp", "id", "severity", "rule", "key", "serial_number", "subject", "issuer"),
-    *("sans", "not_before", "not_after", "resolved", "data"),
+    *("sans", "not_before", "not_after", "resolved", "data", "cert_position", "places"),
 ]
 EVERYTHING = "{" + ", ".join(f'"{field}": {{{{ {field} }}}}' for field in FIELDS) + "}"
 

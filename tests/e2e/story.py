@@ -135,10 +135,16 @@ class Story(Scene):
         return self.watched[event["cert_id"]]
 
 
-def default_body(event: Json) -> Json:
-    """The default body about an event, its fields in their order."""
+def tyks_body(event: Json) -> Json:
+    """What Tyk's own body says about an event, its fields in their order."""
     names = [*FIELDS.get(event["event"], FIELDS[SOON]), *(["api_id"] if event["api_id"] else []), "timestamp"]
     return {name: event[name] for name in names}
+
+
+def default_body(event: Json) -> Json:
+    """The default body: Tyk's, and behind it what else is known."""
+    more = [name for name in ("cert_position", "places") if event[name]]
+    return {**tyks_body(event), **{name: event[name] for name in more}}
 
 
 def seconds(time: str) -> int:

@@ -8,7 +8,7 @@ import pytest
 from e2e import formats
 from e2e.contract import EXPIRED, SOON, moment
 from e2e.formats import VIEW_URL, Json, shown
-from e2e.story import RESOLVED, SEVERITIES, Story, default_body, seconds
+from e2e.story import RESOLVED, SEVERITIES, Story, seconds, tyks_body
 from lab.alertmanager import Alertmanager
 
 
@@ -114,7 +114,7 @@ def test_pagerduty_opens_and_closes_one_incident(story: Story) -> None:
             "client": "Envoy",
             "client_url": VIEW_URL,
         }
-        more = {name: event[name] for name in ("rule", "serial_number", "issuer")}
+        more = {name: event[name] for name in ("rule", "places", "serial_number", "issuer")}
         assert payload == {
             "summary": event["message"],
             "source": "edge",
@@ -123,7 +123,7 @@ def test_pagerduty_opens_and_closes_one_incident(story: Story) -> None:
             "component": event["cert_role"],
             **({"group": event["api_id"]} if event["api_id"] else {}),
             "class": event["event"],
-            "custom_details": {**default_body(event), **more},
+            "custom_details": {**tyks_body(event), **more},
         }
     for request in story.tests("pagerduty"):
         assert request.event["event_action"] == "resolve", "a test opens nothing"
