@@ -131,11 +131,6 @@ impl Discovery {
         self.state = State::Asking(Box::new(Round::new()));
     }
 
-    /// Forgets the round that is going on.
-    pub fn stop(&mut self) {
-        self.state = State::Idle;
-    }
-
     /// What to do next. Takes what was done from `work`, in units of some 20,000 instructions.
     pub fn step(&mut self, known: &dyn Known, work: &mut u32) -> Next {
         let mut room = work.saturating_mul(UNIT);

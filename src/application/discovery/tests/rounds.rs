@@ -138,7 +138,6 @@ fn answers_that_nobody_waits_for_and_a_round_begun_twice_do_no_harm() {
     discovery.begin();
     assert!(matches!(discovery.step(&known, &mut 0), Next::GoOn), "not without work");
     assert!(matches!(discovery.step(&known, &mut 1), Next::Ask(_)));
-    discovery.stop();
     assert_eq!(discovery.step(&known, &mut 270), Next::Idle);
 }
 
