@@ -4,5 +4,6 @@ pub mod admin;
 pub mod observed;
 pub mod pem;
 pub mod retry_after;
+pub mod timestamp;
 pub mod x509;
 pub mod xfcc;

@@ -2,7 +2,8 @@
 
 use super::key::Key;
 use super::reader::{Part, Reader};
-use super::{Broken, Kind, timestamp};
+use super::{Broken, Kind};
+use crate::decode::timestamp;
 use crate::domain::UnixTime;
 use crate::domain::certificate::MOST_NAMES;
 use crate::domain::text::harmless;

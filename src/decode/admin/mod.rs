@@ -12,7 +12,6 @@ pub mod dump;
 mod key;
 mod lexer;
 mod reader;
-mod timestamp;
 
 #[cfg(test)]
 mod tests;
