@@ -1,7 +1,8 @@
 //! `Retry-After` (RFC 9110, 10.2.3): how long a receiver asks to be left alone.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use super::date::date;
 use crate::domain::UnixTime;
 use crate::domain::backoff::LONGEST_WISH;
 
@@ -16,8 +17,7 @@ pub fn retry_after(value: &str, now: UnixTime) -> Option<Duration> {
         let is_more = fraction.bytes().any(|digit| digit != b'0');
         Duration::from_secs(whole.saturating_add(u64::from(is_more)))
     } else {
-        let date = httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        now.until(UnixTime::default().after(date))
+        now.until(date(value)?)
     };
     Some(wish.min(LONGEST_WISH))
 }
