@@ -1,6 +1,7 @@
 //! Bytes from outside → domain values. Everything here is hostile input until it has passed.
 
 pub mod admin;
+mod algorithm;
 pub mod date;
 pub mod observed;
 pub mod pem;

@@ -4,9 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use x509_parser::der_parser::asn1_rs::Tag;
-use x509_parser::prelude::{AttributeTypeAndValue, FromDer, GeneralName, X509Certificate, X509Name};
+use x509_parser::prelude::{
+    AlgorithmIdentifier, AttributeTypeAndValue, FromDer, GeneralName, ParsedExtension, X509Certificate, X509Name,
+};
 
-use crate::domain::certificate::{IdSource, MOST_NAMES, NAMES_BYTES, Position};
+use super::algorithm::{self, Algorithm};
+use crate::domain::certificate::{IdSource, MOST_NAMES, NAMES_BYTES, Position, key_id};
 use crate::domain::text::{LONGEST, harmless, hex};
 use crate::domain::{CertId, Certificate, UnixTime};
 
@@ -24,7 +27,9 @@ impl fmt::Display for NotACertificate {
 pub fn certificate(der: &[u8]) -> Result<Certificate, NotACertificate> {
     let (rest, x509) = X509Certificate::from_der(der).map_err(|_| NotACertificate)?;
     let own = der.len().checked_sub(rest.len()).and_then(|length| der.get(..length)).unwrap_or(der);
-    let sans = alternative_names(&x509);
+    let (sans, sans_total) = alternative_names(&x509);
+    let [subject_key_id, authority_key_id] = key_ids(&x509).map(key_id);
+    let public_key = x509.public_key();
     let serial_number = harmless(&hex(unsigned(x509.raw_serial())).to_ascii_uppercase());
     let name = common_name(&x509).or_else(|| sans.first().cloned()).unwrap_or_else(|| serial_number.clone());
     #[cfg(feature = "trap")]
@@ -40,7 +45,33 @@ pub fn certificate(der: &[u8]) -> Result<Certificate, NotACertificate> {
         subject: distinguished_name(x509.subject()),
         issuer: distinguished_name(x509.issuer()),
         sans,
+        sans_total,
+        key: algorithm::key(&named(&public_key.algorithm), &public_key.subject_public_key.data),
+        signature: algorithm::signature(&named(&x509.signature_algorithm)),
+        subject_key_id,
+        authority_key_id,
     })
+}
+
+fn named<'a>(algorithm: &'a AlgorithmIdentifier<'_>) -> Algorithm<'a> {
+    let parameters = algorithm.parameters.as_ref().map(|parameters| parameters.data).unwrap_or_default();
+    Algorithm { oid: algorithm.algorithm.as_bytes(), parameters }
+}
+
+/// The identifiers of its own key and of the one that has signed it; empty where it does not tell.
+fn key_ids<'a>(x509: &X509Certificate<'a>) -> [&'a [u8]; 2] {
+    let mut ids: [&[u8]; 2] = [&[], &[]];
+    for extension in x509.extensions() {
+        let [own, authority] = &mut ids;
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => *own = id.0,
+            ParsedExtension::AuthorityKeyIdentifier(key) => {
+                *authority = key.key_identifier.as_ref().map(|id| id.0).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    ids
 }
 
 /// Whoever is no authority is a leaf, self-signed or not.
@@ -66,8 +97,10 @@ fn common_name(x509: &X509Certificate<'_>) -> Option<String> {
     Some(harmless(&name)).filter(|name| !name.is_empty())
 }
 
-fn alternative_names(x509: &X509Certificate<'_>) -> Vec<String> {
-    let Some(names) = x509.subject_alternative_name().ok().flatten() else { return Vec::new() };
+/// Those that are kept, and how many there are.
+fn alternative_names(x509: &X509Certificate<'_>) -> (Vec<String>, u32) {
+    let Some(names) = x509.subject_alternative_name().ok().flatten() else { return Default::default() };
+    let total = u32::try_from(names.value.general_names.len()).unwrap_or(u32::MAX);
     let mut room = NAMES_BYTES;
     let mut kept = Vec::new();
     for name in &names.value.general_names {
@@ -85,7 +118,7 @@ fn alternative_names(x509: &X509Certificate<'_>) -> Vec<String> {
             break;
         }
     }
-    kept
+    (kept, total)
 }
 
 /// A distinguished name as RFC 4514 writes it, the most specific part first: `CN=api.example.com,O=Example Corp`.
@@ -174,13 +207,18 @@ mod tests {
     use super::*;
     use crate::decode::pem::blocks;
 
-    /// The certificate in `tests/data/<name>.pem`, and what OpenSSL's library said of it when it was made.
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+
+    /// The certificate in `tests/data/<name>.pem`.
+    fn der(name: &str) -> Vec<u8> {
+        let pem = std::fs::read_to_string(format!("{FOLDER}/{name}.pem")).unwrap();
+        blocks(&pem).next().unwrap().der.unwrap()
+    }
+
+    /// The same, and what OpenSSL's library said of it when it was made.
     fn stored(name: &str) -> (Certificate, serde_json::Value) {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
-        let pem = std::fs::read_to_string(format!("{folder}/{name}.pem")).unwrap();
-        let facts = std::fs::read_to_string(format!("{folder}/certificates.json")).unwrap();
-        let der = blocks(&pem).next().unwrap().der.unwrap();
-        (certificate(&der).unwrap(), serde_json::from_str::<serde_json::Value>(&facts).unwrap()[name].take())
+        let facts = std::fs::read_to_string(format!("{FOLDER}/certificates.json")).unwrap();
+        (certificate(&der(name)).unwrap(), serde_json::from_str::<serde_json::Value>(&facts).unwrap()[name].take())
     }
 
     #[test]
@@ -228,6 +266,45 @@ mod tests {
     }
 
     #[test]
+    fn key_and_signature_are_what_others_say() {
+        for name in [
+            "localhost",
+            "ec-p384",
+            "ec-p521",
+            "ec-k256",
+            "ed25519",
+            "ed448",
+            "rsa-1024",
+            "rsa-pss",
+            "sha-1",
+            "md5",
+            "version-1",
+        ] {
+            let (certificate, facts) = stored(name);
+            assert_eq!(facts["sha256"], certificate.id.to_string(), "{name}");
+            assert_eq!(facts["key"].as_str(), certificate.key.as_text().as_deref(), "{name}");
+            assert_eq!(facts["hash"], certificate.signature.as_str().unwrap_or("sha256"), "{name}");
+        }
+    }
+
+    #[test]
+    fn it_tells_whose_key_it_has_and_who_has_signed_it() {
+        for name in ["key-ids", "localhost", "version-1"] {
+            let (certificate, facts) = stored(name);
+            assert_eq!(facts["subject_key_id"], hex(&certificate.subject_key_id), "{name}");
+            assert_eq!(facts["authority_key_id"], hex(&certificate.authority_key_id), "{name}");
+        }
+    }
+
+    #[test]
+    fn alternative_names_are_counted_whatever_their_kind() {
+        for (name, kept) in [("many-names", MOST_NAMES), ("san-only", 2), ("client", 0), ("version-1", 0)] {
+            let (certificate, facts) = stored(name);
+            assert_eq!((facts["sans"].as_u64(), certificate.sans.len()), (Some(certificate.sans_total.into()), kept));
+        }
+    }
+
+    #[test]
     fn a_serial_number_has_no_sign() {
         assert_eq!(unsigned(&[0, 0xf0, 0x0d]), [0xf0, 0x0d]);
         assert_eq!(unsigned(&[0x70, 0x0d]), [0x70, 0x0d]);
@@ -236,19 +313,20 @@ mod tests {
 
     #[test]
     fn what_is_cut_or_garbled_is_refused_or_parsed_and_never_traps() {
-        let pem = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/localhost.pem")).unwrap();
-        let der = blocks(&pem).next().unwrap().der.unwrap();
-        for length in 0..der.len() {
-            assert_eq!(certificate(&der[..length]), Err(NotACertificate));
-        }
-        for index in 0..der.len() {
-            for bit in 0..8 {
-                let mut garbled = der.clone();
-                garbled[index] ^= 1 << bit;
-                let _ = certificate(&garbled);
+        for name in ["localhost", "key-ids", "rsa-pss", "ed25519", "version-1"] {
+            let der = der(name);
+            for length in 0..der.len() {
+                assert_eq!(certificate(&der[..length]), Err(NotACertificate));
             }
+            for index in 0..der.len() {
+                for bit in 0..8 {
+                    let mut garbled = der.clone();
+                    garbled[index] ^= 1 << bit;
+                    let _ = certificate(&garbled);
+                }
+            }
+            let trailing = [der.clone(), b"more".to_vec()].concat();
+            assert_eq!(certificate(&trailing), certificate(&der), "bytes behind the certificate do not count");
         }
-        let trailing = [der.clone(), b"more".to_vec()].concat();
-        assert_eq!(certificate(&trailing), certificate(&der), "bytes behind the certificate do not count");
     }
 }

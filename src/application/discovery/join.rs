@@ -364,6 +364,7 @@ fn provisional(loaded: &Loaded) -> Certificate {
         not_before: *not_before,
         serial_number: serial_number.clone(),
         sans: sans.clone(),
+        sans_total: u32::try_from(sans.len()).unwrap_or(u32::MAX),
         ..Certificate::bare(CertId::of_der(text.as_bytes()), name, *not_after)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::inventory::MOST_PLACES;
 use crate::application::shared_data::fingerprint;
-use crate::domain::certificate::{IdSource, MOST_NAMES, Position};
+use crate::domain::certificate::{IdSource, Key, MOST_NAMES, Position, Signature};
 use crate::domain::text::{harmless, is_harmless};
 use crate::domain::{CertId, Certificate, Role, UnixTime, Usage};
 
@@ -25,6 +25,15 @@ pub(super) struct StoredCertificate {
     subject: String,
     issuer: String,
     sans: Vec<String>,
+    sans_total: u32,
+    /// What [`Key::to_code`] says.
+    key: u16,
+    /// Its place in [`Signature::ALL`].
+    signature: u8,
+    #[serde(with = "key_id")]
+    subject_key_id: Box<[u8]>,
+    #[serde(with = "key_id")]
+    authority_key_id: Box<[u8]>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,19 +56,24 @@ pub(super) fn cleaned_places(stored: Vec<String>) -> Vec<String> {
 
 impl StoredCertificate {
     pub(super) fn of(certificate: &Certificate) -> Self {
-        let Certificate { id, source, position, name, not_after, not_before, serial_number, subject, issuer, sans } =
+        let Certificate { name, serial_number, subject, issuer, sans, subject_key_id, authority_key_id, .. } =
             certificate;
         Self {
-            id: *id,
-            source: *source as u8,
-            position: *position as u8,
+            id: certificate.id,
+            source: certificate.source as u8,
+            position: certificate.position as u8,
             name: name.clone(),
-            not_after: not_after.millis(),
-            not_before: not_before.millis(),
+            not_after: certificate.not_after.millis(),
+            not_before: certificate.not_before.millis(),
             serial_number: serial_number.clone(),
             subject: subject.clone(),
             issuer: issuer.clone(),
             sans: sans.clone(),
+            sans_total: certificate.sans_total,
+            key: certificate.key.to_code(),
+            signature: certificate.signature as u8,
+            subject_key_id: subject_key_id.clone(),
+            authority_key_id: authority_key_id.clone(),
         }
     }
 
@@ -77,6 +91,11 @@ impl StoredCertificate {
             subject: cleaned(self.subject),
             issuer: cleaned(self.issuer),
             sans,
+            sans_total: self.sans_total,
+            key: Key::from_code(self.key),
+            signature: Signature::ALL.get(usize::from(self.signature)).copied().unwrap_or_default(),
+            subject_key_id: self.subject_key_id,
+            authority_key_id: self.authority_key_id,
         })
     }
 }
@@ -93,5 +112,92 @@ impl StoredUsage {
 
     pub(super) fn to_usage(&self) -> Option<Usage> {
         Self { role: self.role, api_id: self.api_id.clone() }.into_usage()
+    }
+}
+
+/// For `#[serde(with)]`: the identifier of a key as one piece, kept as that of a certificate is that somebody has shown.
+mod key_id {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(id: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Box<[u8]>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Box<[u8]>, E> {
+                Ok(crate::domain::certificate::key_id(bytes))
+            }
+        }
+
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::application::shared_data::{decode, encode};
+    use crate::domain::certificate::{Curve, LONGEST_KEY_ID};
+
+    fn certificate() -> Certificate {
+        Certificate {
+            source: IdSource::Provisional,
+            position: Position::Intermediate,
+            not_before: UnixTime::from_secs(-1),
+            serial_number: "1A2B".to_owned(),
+            subject: "CN=a".to_owned(),
+            issuer: "CN=b".to_owned(),
+            sans: vec!["a.example.com".to_owned(), "b.example.com".to_owned()],
+            sans_total: 100,
+            key: Key::Ec(Curve::P384),
+            signature: Signature::Sha1,
+            subject_key_id: [7; LONGEST_KEY_ID].into(),
+            authority_key_id: [0, 255].into(),
+            ..Certificate::bare(CertId::of_der(b"der"), "a", UnixTime::from_secs(50))
+        }
+    }
+
+    fn read_back(stored: &StoredCertificate) -> Rc<Certificate> {
+        decode::<StoredCertificate>(&encode(stored)).unwrap().into_certificate()
+    }
+
+    #[test]
+    fn every_fact_comes_back() {
+        let bare = Certificate::bare(CertId::of_der(b"der"), "a", UnixTime::NEVER);
+        for certificate in [certificate(), Certificate { key: Key::rsa(2_048), ..certificate() }, bare] {
+            assert_eq!(*read_back(&StoredCertificate::of(&certificate)), certificate);
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_has_put_there_is_bounded() {
+        let stored = StoredCertificate {
+            source: 200,
+            position: 200,
+            signature: 200,
+            key: u16::MAX,
+            sans: vec!["\u{202e}x".to_owned(); 1_000],
+            subject_key_id: vec![7; 1 << 20].into(),
+            authority_key_id: vec![7; LONGEST_KEY_ID + 1].into(),
+            ..StoredCertificate::of(&certificate())
+        };
+        let certificate = read_back(&stored);
+        let Certificate { source, position, key, signature, .. } = *certificate;
+        assert_eq!(
+            (source, position, key, signature),
+            (IdSource::default(), Position::Unknown, Key::Unknown, Signature::Unknown)
+        );
+        assert_eq!(certificate.sans, vec!["x"; MOST_NAMES]);
+        assert!(certificate.subject_key_id.is_empty() && certificate.authority_key_id.is_empty());
     }
 }

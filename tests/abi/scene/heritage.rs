@@ -15,6 +15,10 @@ pub const HEADER: usize = 1 + 8 + 8;
 /// A client's role, as stored.
 const CLIENT: u8 = 2;
 
+/// A key on P-256, and a signature of which the hash is not broken, as stored.
+const KEY: u16 = 0xff02;
+const SIGNATURE: u8 = 3;
+
 /// How many shards there are.
 pub const SHARDS: u16 = 1_024;
 
@@ -49,6 +53,11 @@ struct Peer {
     subject: String,
     issuer: String,
     sans: Vec<String>,
+    sans_total: u32,
+    key: u16,
+    signature: u8,
+    subject_key_id: Vec<u8>,
+    authority_key_id: Vec<u8>,
     usages: Vec<Usage>,
 }
 
@@ -120,6 +129,11 @@ impl Heritage {
             subject: "CN=Test Client".to_owned(),
             issuer: "CN=Test CA".to_owned(),
             sans: Vec::new(),
+            sans_total: 0,
+            key: KEY,
+            signature: SIGNATURE,
+            subject_key_id: Vec::new(),
+            authority_key_id: Vec::new(),
             usages: vec![usage],
         });
     }

@@ -1,9 +1,13 @@
 //! One parsed X.509 certificate.
 
+mod key;
+
 use std::fmt;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+pub use self::key::{Curve, Key, LARGEST_RSA, Signature};
 use super::text::hex;
 use super::time::UnixTime;
 
@@ -166,20 +170,59 @@ pub struct Certificate {
     pub issuer: String,
     /// The first subject alternative names, made harmless: at most [`MOST_NAMES`], and [`NAMES_BYTES`] in all.
     pub sans: Vec<String>,
+    /// How many subject alternative names it has, of whatever kind.
+    pub sans_total: u32,
+    /// Its public key.
+    pub key: Key,
+    /// What it is signed with.
+    pub signature: Signature,
+    /// The identifier of its own key (RFC 5280, 4.2.1.2), as [`key_id`] keeps it.
+    pub subject_key_id: Box<[u8]>,
+    /// The identifier of the key that has signed it (RFC 5280, 4.2.1.1), in the same way.
+    pub authority_key_id: Box<[u8]>,
 }
 
 /// Subject alternative names of one certificate that are kept.
 pub const MOST_NAMES: usize = 20;
 /// What they may take in all, in bytes: certificates of strangers are kept by the thousand.
 pub const NAMES_BYTES: usize = 1_024;
+/// The longest identifier of a key that is kept, in bytes. They are hashes, nearly always of 20.
+pub const LONGEST_KEY_ID: usize = 64;
+
+/// The identifier of a key as it is kept: empty if there is none, or none that is worth its room. Part of one would
+/// stand for another key.
+pub fn key_id(bytes: &[u8]) -> Box<[u8]> {
+    if bytes.len() > LONGEST_KEY_ID { Box::default() } else { bytes.into() }
+}
 
 impl Certificate {
     /// A certificate of which nothing is known but its name and its end.
     pub fn bare(id: CertId, name: &str, not_after: UnixTime) -> Self {
         let (serial_number, subject, issuer) = (String::new(), String::new(), String::new());
         let (name, not_before, sans) = (name.to_owned(), not_after, Vec::new());
-        let (source, position) = (IdSource::default(), Position::default());
-        Self { id, source, position, name, not_after, not_before, serial_number, subject, issuer, sans }
+        Self {
+            id,
+            source: IdSource::default(),
+            position: Position::default(),
+            name,
+            not_after,
+            not_before,
+            serial_number,
+            subject,
+            issuer,
+            sans,
+            sans_total: 0,
+            key: Key::default(),
+            signature: Signature::default(),
+            subject_key_id: Box::default(),
+            authority_key_id: Box::default(),
+        }
+    }
+
+    /// How long it is valid in all; `None` where that is not known, or where it never is.
+    pub fn lifetime(&self) -> Option<Duration> {
+        let length = self.not_after.since(self.not_before)?;
+        (self.not_after != UnixTime::NEVER && !length.is_zero()).then_some(length)
     }
 }
 
@@ -196,6 +239,31 @@ mod tests {
         for (a, b) in ids.iter().flat_map(|a| ids.iter().chain([&twin]).map(move |b| (*a, *b))) {
             assert_eq!(a.cmp(&b), a.to_bytes().cmp(&b.to_bytes()), "{a} {b}");
             assert_eq!(CertId::from_bytes(a.to_bytes()), a);
+        }
+    }
+
+    #[test]
+    fn a_lifetime_is_what_lies_between_begin_and_end() {
+        let at = UnixTime::from_secs;
+        for (begin, end, seconds) in [
+            (at(100), at(160), Some(60)),
+            (at(-30), at(30), Some(60)),
+            (at(100), at(100), None),
+            (at(101), at(100), None),
+            (at(100), UnixTime::NEVER, None),
+            (at(i64::MIN), at(0), Some(i64::MAX.unsigned_abs() / 1_000)),
+        ] {
+            let certificate =
+                Certificate { not_before: begin, ..Certificate::bare(CertId::of_der(b"der"), "name", end) };
+            assert_eq!(certificate.lifetime().map(|length| length.as_secs()), seconds, "{begin:?} {end:?}");
+        }
+        assert_eq!(Certificate::bare(CertId::of_der(b"der"), "name", at(100)).lifetime(), None);
+    }
+
+    #[test]
+    fn an_identifier_of_a_key_is_kept_whole_or_not_at_all() {
+        for (length, kept) in [(0, 0), (20, 20), (LONGEST_KEY_ID, LONGEST_KEY_ID), (LONGEST_KEY_ID + 1, 0)] {
+            assert_eq!(key_id(&vec![7; length]).len(), kept, "{length}");
         }
     }
 
