@@ -5,6 +5,7 @@ mod algorithm;
 pub mod date;
 pub mod observed;
 pub mod pem;
+pub mod renewal_info;
 pub mod retry_after;
 pub mod timestamp;
 pub mod x509;
