@@ -74,6 +74,9 @@ pub struct Response {
     pub by_envoy: bool,
     /// `Retry-After`.
     pub retry_after: Option<String>,
+    /// `Date`: what time it is where the answer comes from. Envoy's own answers bear none, and none is added to those that
+    /// come without.
+    pub date: Option<String>,
     /// `WebHook-Allowed-Origin`, the consent to a handshake.
     pub allowed_origin: Option<String>,
     /// `WebHook-Allowed-Rate`, in requests a minute.

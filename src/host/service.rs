@@ -79,6 +79,7 @@ fn answer(body: Option<usize>) -> Answer {
         status,
         by_envoy: calls::answer_header("x-envoy-upstream-service-time").is_none(),
         retry_after: text("retry-after"),
+        date: text("date"),
         allowed_origin: text("webhook-allowed-origin"),
         allowed_rate: text("webhook-allowed-rate"),
         body: body.filter(|size| *size <= LARGEST_BODY).map(calls::answer_body),

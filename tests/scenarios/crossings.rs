@@ -91,3 +91,14 @@ fn every_certificate_of_a_bundle_is_reported() {
     names.sort();
     assert_eq!(names, ["Test CA", "Test Client", "localhost"]);
 }
+
+#[test]
+fn what_time_it_is_where_a_receiver_is_moves_no_crossing() {
+    let document = json!({ "certificates": [{ "role": "server", "pem": pem("localhost") }] });
+    for offset in [-2 * HOUR, 0, 365 * DAY] {
+        let mut world = World::starting(-MINUTE, document.clone());
+        world.receiver_clock_offset("hooks", offset);
+        world.run_until(MINUTE);
+        assert_eq!(world.events(), [soon(1 - MINUTE), expired(0)], "a clock that is {offset} s ahead");
+    }
+}

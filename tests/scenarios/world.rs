@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cert_expiry_monitor::application::effect::{Answer, Call, Effect};
 use cert_expiry_monitor::application::monitor::{Input, Monitor};
@@ -11,6 +11,7 @@ use cert_expiry_monitor::application::observation::{Form, Item};
 use cert_expiry_monitor::config::Config;
 use cert_expiry_monitor::decode::observed;
 use cert_expiry_monitor::domain::{Role, UnixTime, Usage};
+use httpdate::fmt_http_date;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
 
@@ -57,6 +58,8 @@ pub struct World {
     pub metrics: BTreeMap<String, u64>,
     /// What the receivers behind a cluster answer; 200 where nothing is said, silence where it is `None`.
     pub answers: BTreeMap<String, Option<Answer>>,
+    /// How many seconds the clocks of the receivers behind a cluster are ahead, where they are not right.
+    clock_offsets: BTreeMap<String, i64>,
     /// What the receivers behind a cluster answer to one request, before that.
     once: BTreeMap<String, Answer>,
     /// How often the receivers behind a cluster take a request, what they answer to others, and when they took the last.
@@ -84,12 +87,29 @@ impl World {
             queue: VecDeque::new(),
             metrics: BTreeMap::new(),
             answers: BTreeMap::new(),
+            clock_offsets: BTreeMap::new(),
             once: BTreeMap::new(),
             limits: BTreeMap::new(),
             received: Vec::new(),
             calls: Vec::new(),
             admin: None,
         }
+    }
+
+    /// Sets the clocks of the receivers behind a cluster so many seconds ahead, or behind if that is below zero.
+    pub fn receiver_clock_offset(&mut self, cluster: &str, secs: i64) {
+        self.clock_offsets.insert(cluster.to_owned(), secs);
+    }
+
+    /// What a receiver answers with the time on its clock, unless it says one. Envoy's own answers say none.
+    fn dated(&self, cluster: &str, answer: Answer) -> Answer {
+        let Answer::Response(mut response) = answer else { return answer };
+        if !response.by_envoy && response.date.is_none() {
+            let offset = self.clock_offsets.get(cluster).copied().unwrap_or_default();
+            let secs = self.now.secs().saturating_add(offset).try_into().unwrap_or_default();
+            response.date = Some(fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(secs)));
+        }
+        Answer::Response(response)
     }
 
     /// Has the receiver behind a cluster take one request in this time, and answer all others like this.
@@ -221,7 +241,7 @@ impl World {
     fn answer(&mut self, call: &Call) -> Option<Input> {
         if let Some(admin) = self.admin.as_mut().filter(|_| call.cluster == "envoy_admin") {
             let answer = admin.answer(header(call, ":path").unwrap());
-            return Some(Input::Answered(call.id, answer));
+            return Some(Input::Answered(call.id, self.dated(&call.cluster, answer)));
         }
         self.assert_stored(call);
         let once = self.once.remove(&call.cluster).or_else(|| self.exceeds(&call.cluster)).map(Some);
@@ -230,7 +250,7 @@ impl World {
             self.calls.push(call.clone());
             self.received.extend(received(self.now, call));
         }
-        answer.map(|answer| Input::Answered(call.id, answer))
+        answer.map(|answer| Input::Answered(call.id, self.dated(&call.cluster, answer)))
     }
 
     /// Whoever sends a request may not live to see the answer: the event must be in shared data by then.
