@@ -6,6 +6,9 @@ use crate::decode::xfcc;
 use crate::domain::text::harmless;
 use crate::domain::{CertId, Role, Usage};
 
+/// What the place of a peer begins with that is an address.
+pub const ADDRESS_PLACE: &str = "address/";
+
 /// The queue's name. Queues belong to a `vm_id`, which other plugins may share.
 pub const QUEUE: &str = "cert-expiry-monitor/observations";
 
@@ -17,7 +20,7 @@ pub const LARGEST_CERTIFICATE: usize = 16 * 1_024;
 pub const LARGEST_ITEM: usize = xfcc::LARGEST + 4 * 1_024;
 
 /// The layout of an item. Instances of two releases can share a queue while one replaces the other.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// What stands in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +38,34 @@ pub struct Observation {
     pub usage: Usage,
     /// Where: `listener/ingress`, `cluster/orders`.
     pub place: Option<String>,
+    /// The upstream's address.
+    pub address: Option<String>,
     /// Its fingerprint, as the host computed it.
     pub id: CertId,
     /// How the certificate is written.
     pub form: Form,
     /// The certificate as the host gave it.
     pub certificate: Vec<u8>,
+}
+
+impl Observation {
+    /// Where people may look for it: a cluster, and which of its servers it was.
+    pub fn places(&self) -> Vec<String> {
+        let mut places = Vec::new();
+        places.extend(self.place.clone());
+        places.extend(self.address.as_ref().map(|address| format!("{ADDRESS_PLACE}{address}")));
+        places
+    }
+}
+
+/// Where a peer was met, in the host's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Site<'a> {
+    /// `listener/ingress`, `cluster/orders`.
+    pub place: Option<&'a str>,
+    /// The peer's address. Among the servers of a cluster it tells which one; one of a client that was let in tells nobody
+    /// where to look.
+    pub address: Option<&'a str>,
 }
 
 /// How a certificate is written.
@@ -84,25 +109,20 @@ struct Written<'a> {
     role: &'a str,
     api_id: Option<&'a str>,
     place: Option<&'a str>,
-    /// Nothing for a certificate that was seen.
-    failure: Option<Failure<'a>>,
+    address: Option<&'a str>,
+    /// Envoy's text about a handshake that failed; nothing for a certificate that was seen.
+    failure: Option<&'a str>,
     form: Form,
     /// The fingerprint in hex; empty where there is no certificate.
     digest: &'a [u8],
     certificate: &'a [u8],
 }
 
-#[derive(Serialize, Deserialize)]
-struct Failure<'a> {
-    address: Option<&'a str>,
-    text: &'a str,
-}
-
 impl Item {
     /// The item to put into the queue for a certificate that was seen; `None` if it cannot be written, which only a lack
     /// of memory brings about.
-    pub fn seen(usage: &Usage, place: Option<&str>, digest: &[u8], form: Form, certificate: &[u8]) -> Option<Vec<u8>> {
-        write(usage, place, None, digest, form, certificate)
+    pub fn seen(usage: &Usage, site: Site<'_>, digest: &[u8], form: Form, certificate: &[u8]) -> Option<Vec<u8>> {
+        write(usage, site, None, digest, form, certificate)
     }
 
     /// The same for a handshake that failed; `digest` is empty if there was no certificate.
@@ -113,7 +133,7 @@ impl Item {
         digest: &[u8],
         certificate: &[u8],
     ) -> Option<Vec<u8>> {
-        write(usage, place, Some(Failure { address, text }), digest, Form::Pem, certificate)
+        write(usage, Site { place, address }, Some(text), digest, Form::Pem, certificate)
     }
 
     /// Reads an item; `None` if it is not one of this version, or too large, whoever put it there.
@@ -122,52 +142,75 @@ impl Item {
         let item: Written<'_> = postcard::from_bytes(item).ok().filter(is_ours)?;
         let role = Role::parse(item.role).filter(|role| role.has_api())?;
         let usage = Usage::new(role, item.api_id.map(harmless));
-        let place = item.place.map(harmless);
+        let (place, address) = (item.place.map(harmless), item.address.map(harmless));
         let certificate = item.certificate.to_vec();
-        let Some(Failure { address, text }) = item.failure else {
+        let Some(text) = item.failure.map(harmless) else {
             let id = CertId::from_hex(item.digest)?;
-            return Some(Self::Seen(Observation { usage, place, id, form: item.form, certificate }));
+            return Some(Self::Seen(Observation { usage, place, address, id, form: item.form, certificate }));
         };
         let id = if item.digest.is_empty() { None } else { Some(CertId::from_hex(item.digest)?) };
-        let (address, text) = (address.map(harmless), harmless(text));
         Some(Self::Rejected(Rejection { usage, place, address, text, certificate: id.map(|id| (id, certificate)) }))
     }
 }
 
 fn write(
     usage: &Usage,
-    place: Option<&str>,
-    failure: Option<Failure<'_>>,
+    Site { place, address }: Site<'_>,
+    failure: Option<&str>,
     digest: &[u8],
     form: Form,
     certificate: &[u8],
 ) -> Option<Vec<u8>> {
     let (role, api_id) = (usage.role().as_str(), usage.api_id());
-    postcard::to_allocvec(&Written { version: VERSION, role, api_id, place, failure, form, digest, certificate }).ok()
+    let version = VERSION;
+    postcard::to_allocvec(&Written { version, role, api_id, place, address, failure, form, digest, certificate }).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NOWHERE: Site<'_> = Site { place: None, address: None };
+    const AT_A: Site<'_> = Site { place: Some("listener/a"), address: None };
+
     fn id() -> CertId {
         CertId::of_der(b"der")
     }
 
     fn seen(usage: &Usage, digest: &str) -> Vec<u8> {
-        Item::seen(usage, Some("listener/a"), digest.as_bytes(), Form::Xfcc, b"pem").unwrap()
+        Item::seen(usage, AT_A, digest.as_bytes(), Form::Xfcc, b"pem").unwrap()
     }
 
     #[test]
     fn an_item_comes_back_as_it_was() {
-        for (api_id, place) in [(None, None), (Some("orders".to_owned()), Some("listener/a"))] {
+        for (api_id, site) in [
+            (None, NOWHERE),
+            (Some("orders".to_owned()), AT_A),
+            (None, Site { address: Some("10.0.0.1:443"), ..NOWHERE }),
+        ] {
             for form in [Form::Pem, Form::Xfcc] {
                 let usage = Usage::new(Role::Client, api_id.clone());
-                let item = Item::seen(&usage, place, id().to_string().as_bytes(), form, b"pem").unwrap();
-                let place = place.map(str::to_owned);
-                let observation = Observation { usage, place, id: id(), form, certificate: b"pem".to_vec() };
+                let item = Item::seen(&usage, site, id().to_string().as_bytes(), form, b"pem").unwrap();
+                let (place, address) = (site.place.map(str::to_owned), site.address.map(str::to_owned));
+                let observation = Observation { usage, place, address, id: id(), form, certificate: b"pem".to_vec() };
                 assert_eq!(Item::decode(&item), Some(Item::Seen(observation)));
             }
+        }
+    }
+
+    #[test]
+    fn the_server_of_a_cluster_is_a_place_behind_it() {
+        let usage = Usage::new(Role::Upstream, None);
+        for (place, address, expected) in [
+            (None, None, vec![]),
+            (Some("cluster/orders"), None, vec!["cluster/orders"]),
+            (Some("cluster/orders"), Some("10.0.0.1:443"), vec!["cluster/orders", "address/10.0.0.1:443"]),
+            (Some("cluster/orders"), Some("[::1]\u{202e}:443\n"), vec!["cluster/orders", "address/[::1]:443"]),
+            (None, Some("10.0.0.1:443"), vec!["address/10.0.0.1:443"]),
+        ] {
+            let item = Item::seen(&usage, Site { place, address }, id().to_string().as_bytes(), Form::Pem, b"pem");
+            let Some(Item::Seen(observation)) = Item::decode(&item.unwrap()) else { panic!("{expected:?}") };
+            assert_eq!(observation.places(), expected);
         }
     }
 
@@ -213,7 +256,7 @@ mod tests {
         for digest in ["", "0", &format!("{digest}0"), &digest.replace(|digit| digit > '1', "x")] {
             assert_eq!(Item::decode(&seen(&usage, digest)), None);
         }
-        let sized = |form: Form, size| Item::seen(&usage, None, digest.as_bytes(), form, &vec![b'x'; size]).unwrap();
+        let sized = |form: Form, size| Item::seen(&usage, NOWHERE, digest.as_bytes(), form, &vec![b'x'; size]).unwrap();
         for form in [Form::Pem, Form::Xfcc] {
             assert!(Item::decode(&sized(form, form.largest())).is_some(), "{form:?}");
             assert_eq!(Item::decode(&sized(form, form.largest() + 1)), None, "{form:?}");

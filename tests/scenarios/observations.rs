@@ -1,7 +1,8 @@
 //! What observers hand over.
 
+use cert_expiry_monitor::application::observation::Site;
 use cert_expiry_monitor::domain::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{DAY, HOUR, MINUTE, World, pem, webhook};
 
@@ -107,7 +108,7 @@ fn url_encoded_and_plain_certificates_are_the_same() {
     let encoded = pem("client").replace('\n', "%0A").replace(' ', "%20").replace('+', "%2B").replace('/', "%2F");
     for text in [pem("client"), encoded] {
         let digest = observed::certificate(text.as_bytes()).unwrap().id.to_string();
-        world.enqueue(Item::seen(&usage, None, digest.as_bytes(), Form::Pem, text.as_bytes()).unwrap());
+        world.enqueue(Item::seen(&usage, Site::default(), digest.as_bytes(), Form::Pem, text.as_bytes()).unwrap());
     }
     world.run_until(-DAY + HOUR);
     assert_eq!(world.received().len(), 1);
@@ -158,4 +159,18 @@ fn an_alert_without_an_api_is_closed_when_the_api_is_known() {
         told,
         [("CertificateResolved".to_owned(), None), ("CertificateExpiringSoon".to_owned(), Some("orders".to_owned())),]
     );
+}
+
+#[test]
+fn an_upstream_is_told_with_its_cluster_and_with_every_server_that_has_shown_it() {
+    let mut world = world(-30 * DAY - 4 * HOUR);
+    for address in ["10.0.0.1:443", "10.0.0.2:443", "10.0.0.1:443"] {
+        let site = Site { place: Some("cluster/orders"), address: Some(address) };
+        world.observe_at_site(site, Role::Upstream, Some("orders"), "upstream");
+        world.run_for(HOUR);
+    }
+    world.run_until(-30 * DAY + MINUTE);
+    let [told] = world.calls().try_into().unwrap();
+    let body: Value = serde_json::from_slice(&told.body.unwrap()).unwrap();
+    assert_eq!(body["places"], json!(["cluster/orders", "address/10.0.0.1:443", "address/10.0.0.2:443"]));
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use cert_expiry_monitor::application::effect::{Answer, Call, Effect};
 use cert_expiry_monitor::application::monitor::{Input, Monitor};
-use cert_expiry_monitor::application::observation::{Form, Item};
+use cert_expiry_monitor::application::observation::{Form, Item, Site};
 use cert_expiry_monitor::config::Config;
 use cert_expiry_monitor::decode::observed;
 use cert_expiry_monitor::domain::{Role, UnixTime, Usage};
@@ -193,19 +193,20 @@ impl World {
 
     /// An observer hands a certificate over.
     pub fn observe(&mut self, role: Role, api_id: Option<&str>, name: &str) {
-        self.observe_somewhere(None, role, api_id, name);
+        self.observe_at_site(Site::default(), role, api_id, name);
     }
 
     /// An observer hands a certificate over that it has seen at a place.
     pub fn observe_at(&mut self, place: &str, role: Role, api_id: Option<&str>, name: &str) {
-        self.observe_somewhere(Some(place), role, api_id, name);
+        self.observe_at_site(Site { place: Some(place), address: None }, role, api_id, name);
     }
 
-    fn observe_somewhere(&mut self, place: Option<&str>, role: Role, api_id: Option<&str>, name: &str) {
+    /// An observer hands a certificate over that it has seen at a place, on the server with an address.
+    pub fn observe_at_site(&mut self, site: Site<'_>, role: Role, api_id: Option<&str>, name: &str) {
         let usage = Usage::new(role, api_id.map(str::to_owned));
         let text = pem(name);
         let digest = observed::certificate(text.as_bytes()).unwrap().id.to_string();
-        self.enqueue(Item::seen(&usage, place, digest.as_bytes(), Form::Pem, text.as_bytes()).unwrap());
+        self.enqueue(Item::seen(&usage, site, digest.as_bytes(), Form::Pem, text.as_bytes()).unwrap());
     }
 
     /// Puts anything into the queue.

@@ -19,7 +19,7 @@ const LARGEST: usize = 8 * 1_024;
 #[derive(Debug)]
 pub(super) struct Chain {
     usage: Usage,
-    place: Option<String>,
+    places: Vec<String>,
     /// What the first certificate must be. Only Envoy's own digest vouches for the peer, and the peer for the rest.
     leaf: Option<CertId>,
     /// What is left, as PEM, the last one first.
@@ -31,11 +31,11 @@ pub(super) struct Chain {
 impl Chain {
     /// What the header of an observation says.
     pub(super) fn of(observation: Observation, turn: &mut Turn) -> Self {
-        let Observation { usage, place, id, certificate, .. } = observation;
+        let (places, Observation { usage, id, certificate, .. }) = (observation.places(), observation);
         turn.spend(scanning(certificate.len()));
         let mut certificates = xfcc::certificates(&certificate, &id);
         certificates.reverse();
-        Self { usage, place, leaf: Some(id), certificates, parsing: None }
+        Self { usage, places, leaf: Some(id), certificates, parsing: None }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -57,7 +57,7 @@ impl Monitor {
                     Self::refuse(Dropped::BadQueueItem, turn);
                 } else if let Some(watched) = self.inventory.get(&id) {
                     let certificate = Rc::clone(&watched.certificate);
-                    self.admit(&certificate, &chain.usage, Source::Peer(turn.now), chain.place.as_slice(), turn);
+                    self.admit(&certificate, &chain.usage, Source::Peer(turn.now), &chain.places, turn);
                 } else if self.quarantine.contains(&id) {
                     Self::refuse(Dropped::Quarantined, turn);
                 } else {
@@ -80,7 +80,7 @@ impl Monitor {
         if let Some((id, der)) = chain.parsing.take() {
             turn.spend(parsing(der.len()));
             let parsed = x509::certificate(&der).map_err(Unreadable::Contents);
-            self.take_parsed(parsed, id, &chain.usage, chain.place.as_slice(), turn);
+            self.take_parsed(parsed, id, &chain.usage, &chain.places, turn);
         }
         self.batch.chain = Some(chain);
     }

@@ -87,7 +87,7 @@ impl Monitor {
                 let known = known.map(|watched| Rc::clone(&watched.certificate));
                 if let Some(certificate) = known {
                     let source = Source::Peer(turn.now);
-                    self.admit(&certificate, &observation.usage, source, observation.place.as_slice(), turn);
+                    self.admit(&certificate, &observation.usage, source, &observation.places(), turn);
                 } else if self.quarantine.contains(&observation.id) {
                     Self::refuse(Dropped::Quarantined, turn);
                 } else {
@@ -125,9 +125,10 @@ impl Monitor {
                 }
                 self.batch.chain = Some(chain);
             }
-            Some(Item::Seen(Observation { usage, place, id, certificate, .. })) => {
+            Some(Item::Seen(observation)) => {
+                let (places, Observation { usage, id, certificate, .. }) = (observation.places(), observation);
                 turn.spend(parsing(certificate.len()));
-                self.take_parsed(observed::certificate(&certificate), id, &usage, place.as_slice(), turn);
+                self.take_parsed(observed::certificate(&certificate), id, &usage, &places, turn);
             }
             None => self.parse_link(turn),
         }

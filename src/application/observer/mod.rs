@@ -16,7 +16,7 @@ use self::seen::{SHORTEST_PAUSE, Seen};
 use self::side::{DOWNSTREAM, Shown, Side, Source, UPSTREAM};
 use super::lease::{Lease, SILENT, Watch};
 use super::metric::{Dropped, Metric};
-use super::observation::Item;
+use super::observation::{Item, Site};
 use super::probe;
 use super::shared_data::Tenure;
 use crate::config::{Config, Observe};
@@ -235,7 +235,7 @@ impl Observer {
         }
         let has_forgotten = if let Some(shown) = self.source.read(side.role, proxy) {
             let usage = Usage::new(side.role, api_id.map(str::to_owned));
-            self.hand_over(&usage, key.get(..length).unwrap_or_default(), &shown, proxy);
+            self.hand_over(side, &usage, key.get(..length).unwrap_or_default(), &shown, proxy);
             self.seen.insert(key, self.now)
         } else {
             // Remembered as well, so that it is not looked for on every request.
@@ -270,16 +270,19 @@ impl Observer {
     }
 
     /// Hands a certificate over.
-    fn hand_over(&mut self, usage: &Usage, digest: &[u8], shown: &Shown, proxy: &impl Proxy) {
+    fn hand_over(&mut self, side: &Side, usage: &Usage, digest: &[u8], shown: &Shown, proxy: &impl Proxy) {
         let Shown { form, certificate } = shown;
         if certificate.len() > form.largest() {
             proxy.count(&Metric::dropped_total(Dropped::OversizedCertificate));
             return;
         }
-        let place = side::place(usage.role(), proxy);
-        let Some(item) = Item::seen(usage, place.as_deref(), digest, *form, certificate) else { return };
+        let place = side::place(side.role, proxy);
+        // Which server of a cluster it is. The address of a client is gone with its connection.
+        let address = if side.role == Role::Upstream { side.address(proxy) } else { None };
+        let site = Site { place: place.as_deref(), address: address.as_deref() };
+        let Some(item) = Item::seen(usage, site, digest, *form, certificate) else { return };
         self.put_or_keep(item, proxy);
-        proxy.count(&Metric::observations_total(usage.role()));
+        proxy.count(&Metric::observations_total(side.role));
     }
 
     /// Puts an item into the queue, or has it wait for a monitor.

@@ -1,7 +1,7 @@
 //! The two sides of a connection, and where their peers' certificates are read.
 
 use super::{Message, Proxy};
-use crate::application::observation::Form;
+use crate::application::observation::{ADDRESS_PLACE, Form};
 use crate::config::{ApiId, ClientCertificate, FILTER_STATE, Observe, RESPONSE_HEADER, UpstreamCertificate};
 use crate::domain::Role;
 use crate::domain::text::{LONGEST, harmless};
@@ -146,7 +146,7 @@ pub(super) fn place(role: Role, proxy: &impl Proxy) -> Option<String> {
     const DOWNSTREAM: [(&str, &str); 3] = [
         ("listener/", "xds\0listener_metadata\0filter_metadata\0cert_expiry_monitor\0name"),
         ("filter_chain/", "xds\0filter_chain_name"),
-        ("address/", "destination\0address"),
+        (ADDRESS_PLACE, "destination\0address"),
     ];
     const UPSTREAM: [(&str, &str); 1] = [("cluster/", "xds\0cluster_name")];
     let places = if role == Role::Client { DOWNSTREAM.as_slice() } else { UPSTREAM.as_slice() };

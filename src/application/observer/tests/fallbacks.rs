@@ -161,7 +161,7 @@ fn a_probe_says_which_api_it_is_made_for_and_nobody_sees_it() {
     request(&mut observer, &proxy);
     assert_eq!((apis(&proxy), removed(&proxy)), (vec!["orders".to_owned(); 2], vec![]), "no probes are made");
     observer.is_probed = true;
-    assert_eq!(request(&mut observer, &proxy), 8, "three as always, the header twice, and three for what is new");
+    assert_eq!(request(&mut observer, &proxy), 9, "three as always, the header twice, and four for what is new");
     assert_eq!((apis(&proxy), removed(&proxy)), (vec!["billing".to_owned()], vec![PROBE.to_owned()]));
     proxy.headers.insert(PROBE, b"0000000000000002;payments".to_vec());
     request(&mut observer, &proxy);

@@ -100,6 +100,25 @@ fn a_filter_says_the_place_as_well() {
 }
 
 #[test]
+fn the_address_of_an_upstream_is_read_when_it_is_handed_over_and_that_of_a_client_never() {
+    let address = b"10.0.0.2:443";
+    for logs in [false, true] {
+        let (mut observer, mut proxy) = (observer("{}"), mtls());
+        proxy.properties.insert("source.address", b"10.0.0.9:4711".to_vec());
+        proxy.properties.insert("upstream.address", address.to_vec());
+        let mut meet = |proxy: &FakeProxy| if logs { log(&mut observer, proxy) } else { request(&mut observer, proxy) };
+        let new = meet(&proxy);
+        let addresses: Vec<_> = observations(&proxy).into_iter().map(|seen| seen.address).collect();
+        assert_eq!(addresses, [None, Some("10.0.0.2:443".to_owned())], "a log: {logs}");
+        let known = meet(&proxy);
+        // Both certificates, the upstream's also in a header; three names of the client's place, the cluster, the address.
+        assert_eq!(new - known, 8, "a log: {logs}");
+        proxy.properties.insert("upstream.address", b"10.0.0.3:443".to_vec());
+        assert_eq!((meet(&proxy), observations(&proxy)), (known, vec![]), "another address is nothing new");
+    }
+}
+
+#[test]
 fn a_refused_client_is_a_rejection_with_its_certificate_and_is_not_watched() {
     let (mut observer, proxy) = (observer("{}"), refused_client());
     log(&mut observer, &proxy);
