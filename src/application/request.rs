@@ -26,7 +26,7 @@ pub(super) fn deliver(
     webhook: &Webhook,
     events: &[&Event],
     items: &[String],
-    context: Context,
+    context: Context<'_>,
     call: CallId,
     span: u64,
 ) -> Result<Call, TemplateError> {
@@ -35,7 +35,7 @@ pub(super) fn deliver(
     let mut headers = Vec::new();
     for (name, value) in webhook.headers.iter().filter(|(name, _)| has_body || name != CONTENT_TYPE) {
         if let Some(first) = events.first() {
-            headers.push((name.clone(), value.render(first)?));
+            headers.push((name.clone(), value.render(first, context)?));
         }
     }
     let mut ours = vec![
@@ -65,10 +65,10 @@ pub(super) fn deliver(
 
 /// The request that asks a receiver whether it wants events (`CloudEvents`, HTTP 1.1 Web Hooks, 4.1). It has the headers
 /// that a request about `event` would have: what lets it in may be among them.
-pub(super) fn ask(webhook: &Webhook, event: &Event, call: CallId) -> Result<Call, TemplateError> {
+pub(super) fn ask(webhook: &Webhook, event: &Event, context: Context<'_>, call: CallId) -> Result<Call, TemplateError> {
     let mut headers = Vec::new();
     for (name, value) in webhook.headers.iter().filter(|(name, _)| name != CONTENT_TYPE) {
-        headers.push((name.clone(), value.render(event)?));
+        headers.push((name.clone(), value.render(event, context)?));
     }
     let mut ours =
         vec![("user-agent".to_owned(), USER_AGENT.to_owned()), (ORIGIN_HEADER.to_owned(), ORIGIN.to_owned())];

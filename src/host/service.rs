@@ -15,6 +15,7 @@ use crate::application::observation::QUEUE;
 use crate::application::shared_data::SharedData;
 use crate::config::Config;
 use crate::domain::UnixTime;
+use crate::render::fields::Proxy;
 
 /// The time before the first tick, which leaves time to claim the lease before the first check is due.
 const FIRST_PERIOD: Duration = Duration::from_millis(500);
@@ -95,6 +96,12 @@ fn envoy() -> Option<(u64, u64)> {
     number("major_number").zip(number("minor_number"))
 }
 
+/// How the proxy calls itself.
+fn proxy() -> Proxy {
+    let name = |field: &str| calls::property(&format!("xds\0node\0{field}")).unwrap_or_default();
+    Proxy::new(&name("id"), &name("cluster"))
+}
+
 impl Service {
     /// A service for a document whose variables have been resolved. Nothing is done before the first tick: the host
     /// configures an instance also just to see whether it takes its configuration.
@@ -134,7 +141,7 @@ impl Service {
     fn take_office(&mut self, now: UnixTime) {
         let seed = RandomState::new().hash_one(now.millis());
         let monitor = Monitor::new(Rc::clone(&self.config), self.missing.clone(), self.configured, now, seed)
-            .in_office(Some(self.candidate.tenure()), envoy());
+            .in_office(Some(self.candidate.tenure()), envoy(), proxy());
         let (queue, unread, calls) = (None, Monitor::stored_keys().collect(), Vec::new());
         self.office = Some(Office { monitor, queue, unread, calls, leaving: None });
         self.metrics.forget_values();

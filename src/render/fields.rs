@@ -9,31 +9,52 @@ use minijinja::value::{Enumerator, Object};
 pub use super::samples::samples;
 use super::timestamp::rfc3339;
 use crate::domain::certificate::IdSource;
+use crate::domain::text::harmless;
 use crate::domain::time::MINUTE;
 use crate::domain::{Certificate, Detail, Event, EventKind, Rejection, UnixTime};
 
+/// The proxy that tells, by the names that its operator gave it. Nothing of an event depends on it: the same event of
+/// another proxy of the fleet is the same event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// Envoy's `node.id`; empty if it has none.
+    pub node: String,
+    /// Envoy's `node.cluster`; empty if it has none.
+    pub cluster: String,
+}
+
+impl Proxy {
+    /// A proxy of which the host says this; what it does not say is empty.
+    pub fn new(node: &[u8], cluster: &[u8]) -> Self {
+        let text = |bytes| harmless(&String::from_utf8_lossy(bytes));
+        Self { node: text(node), cluster: text(cluster) }
+    }
+}
+
 /// What a body says beside its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Context {
+pub struct Context<'a> {
     /// When the body is made.
     pub now: UnixTime,
     /// How long an alert lasts that is not repeated.
     pub lasts: Duration,
+    /// Who tells; `None` where nobody does yet.
+    pub proxy: Option<&'a Proxy>,
 }
 
-impl Context {
-    /// The context of a body that is made together with `event`.
-    pub fn of(event: &Event) -> Self {
-        Self { now: event.timestamp, lasts: Duration::ZERO }
+impl Context<'_> {
+    /// The context of a body that is made together with `event`, by nobody in particular.
+    pub const fn of(event: &Event) -> Self {
+        Self { now: event.timestamp, lasts: Duration::ZERO, proxy: None }
     }
 }
 
 /// A field and how it is read.
-pub(super) type Field = (&'static str, fn(&Event, Context) -> Value);
+pub(super) type Field = (&'static str, fn(&Event, Context<'_>) -> Value);
 
 /// Every field: those of the default body first, then what other receivers ask for. What an event does not have (`api_id`
 /// of a server, `expired_at` of one that is expiring) is nothing: false in an `if`, `null` in JSON, and empty in a text.
-pub(super) const FIELDS: [Field; 33] = [
+pub(super) const FIELDS: [Field; 34] = [
     ("event", |event, _| event.kind.as_str().into()),
     ("message", |event, _| event.message().into()),
     ("cert_id", |event, _| is_shown(event).then(|| event.certificate.id.to_string()).into()),
@@ -64,13 +85,15 @@ pub(super) const FIELDS: [Field; 33] = [
     ("detail", |event, _| rejection(event).map(|rejection| rejection.text.as_str()).into()),
     ("address", |event, _| rejection(event).and_then(|rejection| rejection.address.as_deref()).into()),
     ("held", |event, context| group(&HELD, event, context)),
+    ("proxy", |event, context| group(&PROXY, event, context)),
     ("alert", |event, context| group(&ALERT, event, context)),
     ("unix", |event, context| group(&UNIX, event, context)),
     ("data", |event, context| group(&DATA, event, context)),
 ];
 
-/// Fields that hold others: `alert`, `unix`, `data` and `held`.
-pub(super) const GROUPS: [(&str, &[Field]); 4] = [("alert", &ALERT), ("unix", &UNIX), ("data", &DATA), ("held", &HELD)];
+/// Fields that hold others. One of which nothing is known is nothing itself.
+pub(super) const GROUPS: [(&str, &[Field]); 5] =
+    [("alert", &ALERT), ("unix", &UNIX), ("data", &DATA), ("held", &HELD), ("proxy", &PROXY)];
 
 /// An alert that is a test is seen, and then gone.
 const TEST_LASTS: Duration = MINUTE.saturating_mul(5);
@@ -95,6 +118,12 @@ const HELD: [Field; 3] = [
     ("cert_id", |event, _| held(event).map(|held| held.id.to_string()).into()),
     ("cert_name", |event, _| held(event).map(|held| held.name.as_str()).into()),
     ("expires_at", |event, _| held(event).map(|held| rfc3339(held.not_after)).into()),
+];
+
+/// The proxy that tells.
+const PROXY: [Field; 2] = [
+    ("node", |_, context| context.proxy.map(|proxy| known(&proxy.node)).into()),
+    ("cluster", |_, context| context.proxy.map(|proxy| known(&proxy.cluster)).into()),
 ];
 
 /// Times in seconds since 1970.
@@ -178,13 +207,20 @@ fn threshold(rule: &str) -> Value {
     days.map_or_else(|| rule.into(), |days: u32| days.into())
 }
 
-fn group(fields: &[Field], event: &Event, context: Context) -> Value {
+fn group(fields: &[Field], event: &Event, context: Context<'_>) -> Value {
     Value::from_object(Record(fields.iter().map(|(name, read)| (*name, read(event, context))).collect()))
 }
 
 /// Names and values in an order of their own. There are few of them, so looking for one is cheaper than sorting all.
 #[derive(Debug)]
 pub(super) struct Record(pub(super) Vec<(&'static str, Value)>);
+
+impl Record {
+    /// Whether nothing is known of what it is about.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.iter().all(|(_, value)| value.is_none())
+    }
+}
 
 impl Object for Record {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
@@ -197,5 +233,9 @@ impl Object for Record {
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::Values(self.0.iter().map(|(name, _)| (*name).into()).collect())
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        !self.is_nothing()
     }
 }

@@ -94,7 +94,7 @@ impl Format {
     }
 
     /// One event's part of a body.
-    pub fn item(&self, event: &Event, context: Context) -> Result<String, TemplateError> {
+    pub fn item(&self, event: &Event, context: Context<'_>) -> Result<String, TemplateError> {
         let is_json = self.shape != Shape::Own { is_json: false };
         let part = self.part.render(is_json, event, context, &[self.own_options()])?;
         match self.shape {
@@ -119,7 +119,7 @@ impl Format {
         events: &[&Event],
         items: &[String],
         batched: bool,
-        context: Context,
+        context: Context<'_>,
     ) -> Result<Message, TemplateError> {
         let plain = |body: String| Message { content_type: JSON, headers: Vec::new(), body };
         let first = || items.first().cloned().unwrap_or_default();
@@ -154,7 +154,7 @@ impl Format {
     fn framed(
         &self,
         event: &Event,
-        context: Context,
+        context: Context<'_>,
         inner: &[(&'static str, Value)],
     ) -> Result<String, TemplateError> {
         let frame = self.frame.as_ref().unwrap_or(&self.part);
@@ -162,7 +162,7 @@ impl Format {
     }
 
     /// The attributes of a `CloudEvent` as headers, with the characters escaped that its HTTP binding (3.1.3.2) names.
-    fn attributes(&self, event: &Event, context: Context) -> Result<Vec<(&'static str, String)>, TemplateError> {
+    fn attributes(&self, event: &Event, context: Context<'_>) -> Result<Vec<(&'static str, String)>, TemplateError> {
         const NAMES: [(&str, &str); 7] = [
             ("specversion", "ce-specversion"),
             ("id", "ce-id"),

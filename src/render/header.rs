@@ -2,6 +2,7 @@
 
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
+use super::fields::Context;
 use super::secret::{Secret, split_variable};
 use super::template::{Template, TemplateError};
 use crate::domain::Event;
@@ -56,12 +57,12 @@ impl HeaderTemplate {
 
     /// The value to send about `event`: visible ASCII and spaces, everything else percent-encoded, at most 1 KB. Envoy
     /// answers any other value with a 503 of its own, which looks like a dead receiver.
-    pub fn render(&self, event: &Event) -> Result<String, TemplateError> {
+    pub fn render(&self, event: &Event, context: Context<'_>) -> Result<String, TemplateError> {
         let mut value = String::new();
         for part in &self.0 {
             match part {
                 Part::Plain(secret) => value.push_str(&secret.value()),
-                Part::Template(template) => value.push_str(&template.text(event)?),
+                Part::Template(template) => value.push_str(&template.text_in(event, context)?),
             }
         }
         Ok(clean(&value))
@@ -89,14 +90,14 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::render::fields::samples;
+    use crate::render::fields::{Proxy, samples};
 
     fn rendered(source: &str, name: &str) -> String {
         let mut event = samples().remove(0);
         Rc::make_mut(&mut event.certificate).name = name.to_owned();
         let mut header = HeaderTemplate::compile(source).unwrap();
         header.resolve(&|variable| (variable == "TOKEN").then(|| "s3cret{{ event }}".to_owned()));
-        header.render(&event).unwrap()
+        header.render(&event, Context::of(&event)).unwrap()
     }
 
     #[test]
@@ -104,6 +105,15 @@ mod tests {
         assert_eq!(rendered("{{ event }}", ""), "CertificateExpiringSoon");
         assert_eq!(rendered("Bearer ${TOKEN}", ""), "Bearer s3cret{{ event }}");
         assert_eq!(rendered("plain", ""), "plain");
+    }
+
+    #[test]
+    fn a_value_can_say_which_proxy_tells() {
+        let event = samples().remove(0);
+        let header = HeaderTemplate::compile("{{ proxy.node }}/{{ proxy.cluster }}").unwrap();
+        let (proxy, context) = (Proxy::new("é-1".as_bytes(), b"edge"), Context::of(&event));
+        assert_eq!(header.render(&event, Context { proxy: Some(&proxy), ..context }).unwrap(), "%C3%A9-1/edge");
+        assert_eq!(header.render(&event, context).unwrap(), "/");
     }
 
     #[test]

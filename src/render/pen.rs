@@ -11,6 +11,8 @@ use std::{fmt, io};
 use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, Output, State, Value};
 
+use super::fields::Record;
+
 /// The most that one event may say, in bytes.
 pub(super) const LARGEST: usize = 64 * 1_024;
 
@@ -147,7 +149,7 @@ impl Object for Json {
 pub(super) fn plain(value: &Value) -> String {
     match value.kind() {
         ValueKind::String => value.as_str().unwrap_or_default().to_owned(),
-        ValueKind::Undefined | ValueKind::None => String::new(),
+        _ if is_nothing(value) => String::new(),
         _ => json(value),
     }
 }
@@ -156,7 +158,7 @@ pub(super) fn plain(value: &Value) -> String {
 pub(super) fn json(value: &Value) -> String {
     let list = || value.try_iter().into_iter().flatten();
     match value.kind() {
-        ValueKind::Undefined | ValueKind::None => "null".to_owned(),
+        _ if is_nothing(value) => "null".to_owned(),
         ValueKind::Bool => value.is_true().to_string(),
         ValueKind::Number if value.to_string().ends_with(['N', 'f']) => "null".to_owned(),
         ValueKind::Number => value.to_string(),
@@ -175,6 +177,12 @@ pub(super) fn json(value: &Value) -> String {
             None => quoted(&value.to_string()),
         },
     }
+}
+
+/// Whether `value` is nothing, or a group of fields of which nothing is known.
+fn is_nothing(value: &Value) -> bool {
+    let is_unknown = || value.downcast_object_ref::<Record>().is_some_and(Record::is_nothing);
+    value.is_undefined() || value.is_none() || is_unknown()
 }
 
 fn quoted(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::fields::Proxy;
 use crate::domain::certificate::IdSource;
 use crate::domain::text::LONGEST;
 use crate::domain::time::DAY;
@@ -14,6 +15,11 @@ const DELICATE: &str = "\"a\\b\" {{ c }} <d> @e](f) é漢🔒";
 /// certificate that has expired.
 pub fn samples() -> Vec<Event> {
     EventKind::ALL.iter().map(|kind| sample(*kind, Role::Client, "sample")).collect()
+}
+
+/// A proxy whose names are as delicate, and as long, as they get.
+pub(super) fn trial_proxy() -> Proxy {
+    Proxy { node: DELICATE.to_owned(), cluster: "🔒".repeat(LONGEST) }
 }
 
 /// Events of every kind about certificates in every role: one whose texts are delicate, one of which nothing is known,

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use serde::de::IgnoredAny;
 
-use super::fields::{Context, Field, Record};
+use super::fields::{Context, Field, Proxy, Record};
 use super::pen::{LARGEST, Page, put};
-use super::samples::trials;
+use super::samples::{trial_proxy, trials};
 use super::{filters, grammar};
 use crate::domain::Event;
 
@@ -77,8 +77,9 @@ impl Template {
     /// when a certificate expires.
     pub fn compile(source: &str) -> Result<Self, TemplateError> {
         let template = Self::new(source, &[], LARGEST)?;
-        for event in trials() {
-            template.text(&event)?;
+        let proxy = trial_proxy();
+        for (number, event) in trials().enumerate() {
+            template.text_in(&event, trial(number, &event, &proxy))?;
         }
         Ok(template)
     }
@@ -86,8 +87,9 @@ impl Template {
     /// The same for a body that must be JSON about every event.
     pub fn compile_json(source: &str) -> Result<Self, TemplateError> {
         let template = Self::new(source, &[], LARGEST)?;
-        for event in trials() {
-            let body = template.json(&event)?;
+        let proxy = trial_proxy();
+        for (number, event) in trials().enumerate() {
+            let body = template.render(true, &event, trial(number, &event, &proxy), &[])?;
             serde_json::from_str::<IgnoredAny>(&body).map_err(|error| TemplateError {
                 line: error.line(),
                 column: error.column().max(1),
@@ -124,7 +126,12 @@ impl Template {
 
     /// Plain text about `event`, its values as they are.
     pub fn text(&self, event: &Event) -> Result<String, TemplateError> {
-        self.render(false, event, Context::of(event), &[])
+        self.text_in(event, Context::of(event))
+    }
+
+    /// The same in the context of a body.
+    pub(super) fn text_in(&self, event: &Event, context: Context<'_>) -> Result<String, TemplateError> {
+        self.render(false, event, context, &[])
     }
 
     /// The body about `event`, with these names beside the fields.
@@ -132,7 +139,7 @@ impl Template {
         &self,
         is_json: bool,
         event: &Event,
-        context: Context,
+        context: Context<'_>,
         more: &[(&'static str, Value)],
     ) -> Result<String, TemplateError> {
         let read = self.fields.iter().map(|(name, read)| (*name, read(event, context)));
@@ -142,6 +149,11 @@ impl Template {
         template.render_captured_to(record, &mut page).map_err(|error| explain(&error, template.source()))?;
         Ok(page.into_text())
     }
+}
+
+/// The context of the trial of this number: every other one is made by nobody in particular.
+fn trial<'a>(number: usize, event: &Event, proxy: &'a Proxy) -> Context<'a> {
+    Context { proxy: Some(proxy).filter(|_| number.is_multiple_of(2)), ..Context::of(event) }
 }
 
 fn explain(error: &minijinja::Error, source: &str) -> TemplateError {

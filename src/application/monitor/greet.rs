@@ -56,10 +56,11 @@ impl Monitor {
         let config = Rc::clone(&self.config);
         for (index, handler) in config.handlers.iter().enumerate() {
             let Some(webhook) = handler.webhook().filter(|_| self.question_at(index) <= turn.now) else { continue };
+            let proxy = Rc::clone(&self.proxy);
             turn.spend(SENDING_MORE);
             let call = self.outbox.name_call();
             let about = Event::test(&handler.name, config.hash.number(), turn.now);
-            match request::ask(webhook, &about, call) {
+            match request::ask(webhook, &about, self.context(&proxy, turn.now), call) {
                 Ok(question) => {
                     if let Some(asked) = self.asked.get_mut(index) {
                         *asked = Some(call);

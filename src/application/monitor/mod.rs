@@ -47,6 +47,7 @@ use super::standing::Standing;
 use crate::config::{Config, Handler, Webhook};
 use crate::domain::chance::Chance;
 use crate::domain::{CertId, UnixTime, Usage};
+use crate::render::fields::Proxy;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -116,6 +117,8 @@ pub struct Monitor {
     holder: Option<Tenure>,
     /// Envoy's major and minor version.
     envoy: Option<(u64, u64)>,
+    /// How the proxy calls itself.
+    proxy: Rc<Proxy>,
     quarantine: Quarantine,
     /// Where another certificate is served than the one that is held.
     slots: Vec<Slot>,
@@ -148,6 +151,7 @@ impl Monitor {
             reads_queue: true,
             holder: None,
             envoy: None,
+            proxy: Rc::default(),
             inventory: Inventory::new(config.expiry.max_certificates),
             outbox: Outbox::new(config.handlers.iter().map(terms)),
             config,
@@ -177,10 +181,10 @@ impl Monitor {
         }
     }
 
-    /// Tells who holds the lease, and which version of Envoy this is.
+    /// Tells who holds the lease, which version of Envoy this is, and how the proxy calls itself.
     #[must_use]
-    pub const fn in_office(mut self, holder: Option<Tenure>, envoy: Option<(u64, u64)>) -> Self {
-        (self.holder, self.envoy) = (holder, envoy);
+    pub fn in_office(mut self, holder: Option<Tenure>, envoy: Option<(u64, u64)>, proxy: Proxy) -> Self {
+        (self.holder, self.envoy, self.proxy) = (holder, envoy, Rc::new(proxy));
         self
     }
 

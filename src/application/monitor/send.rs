@@ -14,7 +14,7 @@ use crate::application::request;
 use crate::config::Handler;
 use crate::domain::UnixTime;
 use crate::render::TemplateError;
-use crate::render::format::Context;
+use crate::render::fields::{Context, Proxy};
 
 /// The request that is being put together.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl Monitor {
     /// Renders the next event, or sends what is complete.
     fn go_on_with(&mut self, mut draft: Draft, turn: &mut Turn) {
         let config = Rc::clone(&self.config);
-        let context = self.context(turn.now);
+        let proxy = Rc::clone(&self.proxy);
+        let context = self.context(&proxy, turn.now);
         let entries = self.outbox.of_call(draft.handler, draft.call);
         let Some(webhook) = config.handlers.get(draft.handler).and_then(Handler::webhook) else { return };
         let secrets = webhook.signing.as_ref().map_or(0, |signing| signing.secrets.len());
@@ -124,9 +125,9 @@ impl Monitor {
     }
 
     /// What bodies say beside their events. An alert that is told again at every round lasts for three of them.
-    fn context(&self, now: UnixTime) -> Context {
+    pub(super) fn context<'a>(&self, proxy: &'a Proxy, now: UnixTime) -> Context<'a> {
         let expiry = &self.config.expiry;
         let between = if expiry.check_interval.is_zero() { expiry.period() } else { expiry.check_interval };
-        Context { now, lasts: between.saturating_mul(3).max(Duration::from_secs(60)) }
+        Context { now, lasts: between.saturating_mul(3).max(Duration::from_secs(60)), proxy: Some(proxy) }
     }
 }

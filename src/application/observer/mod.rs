@@ -279,8 +279,8 @@ impl Observer {
         let place = side::place(side.role, proxy);
         // Which server of a cluster it is. The address of a client is gone with its connection.
         let address = if side.role == Role::Upstream { side.address(proxy) } else { None };
-        let site = Site { place: place.as_deref(), address: address.as_deref() };
-        let Some(item) = Item::seen(usage, site, digest, *form, certificate) else { return };
+        let at = Site { place: place.as_deref(), address: address.as_deref() };
+        let Some(item) = Item::seen(usage, at, digest, *form, certificate) else { return };
         self.put_or_keep(item, proxy);
         proxy.count(&Metric::observations_total(side.role));
     }

@@ -1,7 +1,5 @@
 //! Tyk's own forms.
 
-use std::time::Duration;
-
 use super::{load, only_problem, problems};
 use crate::config::Action;
 use crate::domain::EventKind;
@@ -59,7 +57,7 @@ fn tyks_log_handler_and_templates_are_read() {
     assert_eq!(names, ["CertificateExpired-log", "my-hook", "my-hook-2"]);
     assert_eq!([config.handlers[1].is_active(), config.handlers[2].is_active()], [true, false]);
     let event = &crate::render::fields::samples()[1];
-    let context = Context { now: event.timestamp, lasts: Duration::ZERO };
+    let context = Context::of(event);
     let body = config.handlers[1].webhook().unwrap().format.item(event, context).unwrap();
     assert_eq!(body, r#"{"name": "sample"}"#);
 }
@@ -123,7 +121,7 @@ fn a_body_that_was_written_for_tyk_works_as_it_is() {
             "templates": {{"mine": "{body}"}}}}"#
     ));
     let event = &crate::render::fields::samples()[1];
-    let context = Context { now: event.timestamp, lasts: Duration::ZERO };
+    let context = Context::of(event);
     let body = config.handlers[0].webhook().unwrap().format.item(event, context).unwrap();
     assert_eq!(body, r#"{"kind": "CertificateExpired", "gone": 0, "name": "sample"}"#);
 }

@@ -39,7 +39,7 @@ fn format(preset: Preset, options: Vec<(&str, OptionValue)>) -> Format {
 /// The message about these events, made a minute after the first of them; alerts last an hour.
 fn message(format: &Format, events: &[Event], batched: bool) -> Message {
     let now = events[0].timestamp.after(crate::domain::time::MINUTE);
-    let context = Context { now, lasts: crate::domain::time::HOUR };
+    let context = Context { now, lasts: crate::domain::time::HOUR, proxy: None };
     let items: Vec<_> = events.iter().map(|event| format.item(event, context).unwrap()).collect();
     format.message(&events.iter().collect::<Vec<_>>(), &items, batched, context).unwrap()
 }

@@ -2,7 +2,8 @@
 
 use super::named;
 use crate::domain::{EventKind, Role};
-use crate::render::fields::samples;
+use crate::render::fields::{Proxy, samples};
+use crate::render::format::{Context, Format};
 use crate::render::samples::sample;
 use crate::render::template::{Template, TemplateError};
 
@@ -203,6 +204,46 @@ fn filters_do_what_they_do_in_jinja() {
     }
     for wrong in ["{{ event|upper(1) }}", "{{ event|limit(x=1) }}", "{{ event|limit('x') }}"] {
         assert!(Template::compile(wrong).is_err(), "{wrong}");
+    }
+}
+
+fn told_by(proxy: &Proxy, template: &str) -> String {
+    let format = Format::template(template, true).unwrap_or_else(|error| panic!("{template}: {error}"));
+    let event = named("x");
+    format.item(&event, Context { proxy: Some(proxy), ..Context::of(&event) }).unwrap()
+}
+
+#[test]
+fn a_template_can_say_which_proxy_tells() {
+    let both = r#"{"x": {{ proxy }}, "y": "{{ proxy.node }}|{{ proxy.cluster }}", "z": {{ proxy.node }}}"#;
+    let condition = r#"{"x": 1{% if proxy %}, "y": 2{% endif %}}"#;
+    for (proxy, expected, is_known) in [
+        (
+            Proxy::new(b"edge-1", b"edge"),
+            r#"{"x": {"node":"edge-1","cluster":"edge"}, "y": "edge-1|edge", "z": "edge-1"}"#,
+            true,
+        ),
+        (Proxy::new(b"edge-1", b""), r#"{"x": {"node":"edge-1","cluster":null}, "y": "edge-1|", "z": "edge-1"}"#, true),
+        (
+            Proxy::new("\u{202e}\"\n".as_bytes(), b""),
+            r#"{"x": {"node":"\"","cluster":null}, "y": "\"|", "z": "\""}"#,
+            true,
+        ),
+        (Proxy::default(), r#"{"x": null, "y": "|", "z": null}"#, false),
+    ] {
+        assert_eq!(told_by(&proxy, both), expected);
+        assert_eq!(told_by(&proxy, condition), if is_known { r#"{"x": 1, "y": 2}"# } else { r#"{"x": 1}"# });
+    }
+    assert_eq!(Proxy::new(&[b'x'; 5_000], &[0xff; 5_000]).node.chars().count(), 256);
+    assert_eq!(text("<{{ proxy }}{{ proxy.node }}>", "x"), "<>", "nobody in particular");
+    assert_eq!(text("{{ held }}{% if held %}x{% endif %}", "x"), "", "other groups are nothing as well");
+}
+
+#[test]
+fn a_mistake_about_the_proxy_is_found_before_it_tells() {
+    assert_eq!(mistake("{{ proxy.nod }}").message, "unknown field of proxy nod; did you mean node?");
+    for template in [r#"{"x": 1{% if proxy %}"y"{% endif %}}"#, r#"{"x": 1{% if not proxy %}"y"{% endif %}}"#] {
+        assert!(mistake(template).message.contains("is not JSON"), "{template}");
     }
 }
 
