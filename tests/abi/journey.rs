@@ -167,3 +167,49 @@ fn a_request_without_a_body_says_so() {
     assert_eq!((callout.header(":method"), callout.header("content-type")), (Some("GET"), None));
     assert_eq!(callout.body, b"");
 }
+
+#[test]
+fn whoever_takes_office_tells_by_which_names_the_proxy_goes() {
+    const ASKED: u64 = 4;
+    for (names, expected) in [
+        (vec![("id", "edge-1"), ("cluster", "edge")], "edge-1|edge"),
+        (vec![("id", "ed\u{202e}ge-1\n"), ("cluster", "")], "edge-1|"),
+        (vec![], "|"),
+    ] {
+        let host = receiving();
+        let document = Document::telling().server(&Certificate::stored("localhost"));
+        let said = json!("{{ proxy.node }}|{{ proxy.cluster }}");
+        let document = document.with(
+            "webhooks",
+            json!([{
+                "name": "ops", "cluster": RECEIVER, "url": "https://hooks.example.com/x",
+                "headers": { "content-type": "text/plain", "x-proxy": said }, "template": said,
+            }]),
+        );
+        let mut monitor = Instance::monitor(&host, &document);
+        for (name, value) in names {
+            monitor.vm.set_property(monitor.root, &["xds", "node", name], value);
+        }
+        host.run_for(&mut [&mut monitor.vm], seconds(2));
+        assert_eq!(only_body(&host), expected);
+        assert_eq!(host.callouts_to(RECEIVER)[0].header("x-proxy"), Some(expected));
+        host.run_for(&mut [&mut monitor.vm], seconds(60));
+        assert_eq!(monitor.vm.calls("proxy_get_property"), ASKED, "its names and Envoy's version, once");
+    }
+}
+
+#[test]
+fn an_upstream_is_told_with_its_cluster_and_with_the_server_that_has_shown_its_certificate() {
+    let host = receiving();
+    let document = Document::telling();
+    let mut monitor = Instance::monitor(&host, &document);
+    host.run_for(&mut [&mut monitor.vm], seconds(2));
+    let mut worker = Instance::observer(&host, "worker", &document);
+    worker.tick();
+    let request = Request::plain().on_route("orders").with("xds", "cluster_name", "orders");
+    let request = request.with("upstream", "address", "10.0.0.1:443");
+    worker.request(&request.answered_by(&Certificate::stored("upstream")));
+    host.run_for(&mut [&mut monitor.vm, &mut worker.vm], seconds(10));
+    let told: serde_json::Value = serde_json::from_str(&only_body(&host)).unwrap();
+    assert_eq!(told["places"], json!(["cluster/orders", "address/10.0.0.1:443"]));
+}

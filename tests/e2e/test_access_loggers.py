@@ -76,7 +76,7 @@ def test_connections_are_told_of_once_they_are_closed(scene: Scene) -> None:
         assert event["places"] == [PLACES[listener] or f"address/127.0.0.1:{scene.envoy.port(listener)}"]
     theirs = upstream_event(scene, "orders")
     check_soon(theirs, scene.cast.upstream, "orders.internal", "upstream", "orders")
-    assert theirs["places"] == ["cluster/orders"]
+    assert theirs["places"] == ["cluster/orders", f"address/127.0.0.1:{scene.upstream.port}"]
 
 
 def test_a_tcp_proxy_that_refuses_its_upstream_is_told_of(scene: Scene) -> None:

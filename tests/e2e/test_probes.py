@@ -27,7 +27,7 @@ def test_an_idle_upstream_is_told_of_and_sees_one_head_in_each_interval(
         envoy = scene.start(version)
         theirs = scene.receiver.event()
         check_soon(theirs, scene.cast.upstream, "orders.internal", "upstream", API)
-        assert theirs["places"] == ["cluster/orders-probe"]
+        assert theirs["places"] == ["cluster/orders-probe", f"address/127.0.0.1:{scene.upstream.port}"]
 
         wait.until(lambda: len(scene.upstream.arrived) >= 4, "four probes")
         probes, rounds = list(scene.upstream.arrived), len(envoy.log_lines(r"Checked \d+ certificates"))
