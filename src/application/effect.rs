@@ -44,8 +44,8 @@ pub struct Call {
     pub body: Option<Vec<u8>>,
     /// How long to wait for the answer.
     pub timeout: Duration,
-    /// Whether the body of the answer is wanted.
-    pub wants_body: bool,
+    /// The largest body of an answer that is read, in bytes; zero: none is wanted. [`LARGEST_BODY`] at most.
+    pub largest_answer: usize,
 }
 
 /// The largest body that is read, in bytes.
@@ -81,7 +81,7 @@ pub struct Response {
     pub allowed_origin: Option<String>,
     /// `WebHook-Allowed-Rate`, in requests a minute.
     pub allowed_rate: Option<String>,
-    /// The body, where it was wanted; `None` if it has more than [`LARGEST_BODY`] bytes.
+    /// The body, where it was wanted; `None` if it is larger than [`Call::largest_answer`].
     pub body: Option<Vec<u8>>,
 }
 

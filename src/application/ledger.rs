@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use super::advice::Advice;
 use super::shards::range_of;
 use crate::domain::ledger::Notice;
+use crate::domain::renewal::Habit;
 use crate::domain::{CertId, EventKind, UnixTime, Usage};
 
 /// What is remembered of one certificate.
@@ -14,10 +16,18 @@ use crate::domain::{CertId, EventKind, UnixTime, Usage};
 pub struct Record {
     /// When it was last checked; the check cooldown counts from here.
     pub checked_at: Option<UnixTime>,
+    /// When the certificate was first met.
+    pub first_seen: Option<UnixTime>,
+    /// Whether it is one of several of its name that servers of an upstream present side by side.
+    pub is_one_of_several: bool,
     /// The last event about each usage.
     pub notices: BTreeMap<Usage, Notice>,
     /// When a handler with a cooldown of its own was last told of an event about a usage.
     pub told: BTreeMap<(Usage, EventKind, String), UnixTime>,
+    /// When its authority says that it should be renewed, if that is asked.
+    pub advice: Option<Box<Advice>>,
+    /// Where the record is that of a slot: when its certificates were renewed.
+    pub habit: Option<Box<Habit>>,
 }
 
 /// All records.
@@ -44,9 +54,10 @@ impl Ledger {
 
     /// Moves what is remembered of one certificate to another one that has turned out to be the same.
     pub(super) fn rename(&mut self, from: &CertId, to: &CertId) {
-        let Some(Record { checked_at, notices, told }) = self.records.remove(from) else { return };
+        let Some(Record { checked_at, first_seen, notices, told, .. }) = self.records.remove(from) else { return };
         let record = self.records.entry(*to).or_default();
         record.checked_at = record.checked_at.or(checked_at);
+        record.first_seen = [record.first_seen, first_seen].into_iter().flatten().min();
         for (usage, notice) in notices {
             record.notices.entry(usage).or_insert(notice);
         }

@@ -6,6 +6,8 @@
 //! [`ledger`] what was told, and sends through the [`outbox`]. Who is the monitor is decided by the [`lease`]; what it
 //! knows is kept in [`shared_data`], so that a successor goes on from there.
 
+pub mod advice;
+pub mod clock;
 pub mod discovery;
 pub mod effect;
 pub mod inventory;

@@ -60,7 +60,7 @@ pub(super) fn deliver(
     // What the document says has the last word.
     ours.retain(|(name, _)| !headers.iter().any(|(known, _)| known == name));
     let headers = [target(webhook, webhook.method.as_str()), headers, ours].concat();
-    Ok(Call { id: call, cluster: webhook.cluster.clone(), headers, body, timeout: webhook.timeout, wants_body: false })
+    Ok(Call { id: call, cluster: webhook.cluster.clone(), headers, body, timeout: webhook.timeout, largest_answer: 0 })
 }
 
 /// The request that asks a receiver whether it wants events (`CloudEvents`, HTTP 1.1 Web Hooks, 4.1). It has the headers
@@ -81,7 +81,7 @@ pub(super) fn ask(webhook: &Webhook, event: &Event, context: Context<'_>, call: 
         headers,
         body: None,
         timeout: webhook.timeout,
-        wants_body: false,
+        largest_answer: 0,
     })
 }
 

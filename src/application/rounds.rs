@@ -17,6 +17,8 @@ pub struct Round {
     pub cursor: Option<CertId>,
     /// How many were checked so far.
     pub checked: u64,
+    /// How many of all are so short-lived that the threshold makes no sense for them.
+    pub short_lived: u64,
 }
 
 /// When rounds are due.
@@ -48,7 +50,7 @@ impl Rounds {
         let skipped = u32::try_from(missed.unwrap_or_default()).unwrap_or(u32::MAX);
         let due = self.next.after(self.interval.saturating_mul(skipped));
         self.next = if self.interval.is_zero() { UnixTime::NEVER } else { due.after(self.interval) };
-        self.current = Some(Round { due, cursor: None, checked: 0 });
+        self.current = Some(Round { due, cursor: None, checked: 0, short_lived: 0 });
         true
     }
 

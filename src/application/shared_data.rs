@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 /// The layout of what stands behind the header. Raised by a release that changes it; one of another layout is set aside,
 /// not trusted.
-pub(super) const LAYOUT: u8 = 4;
+pub(super) const LAYOUT: u8 = 5;
 /// Layout, epoch, holder: the same in all releases from this one on, so that they can tell who came later.
 const HEADER: usize = 1 + 8 + 8;
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::expiry::{Effect, Match, Override, read_plan};
 use super::findings::Findings;
 use super::reader::{Node, Object};
 use crate::decode::pem::{Label, blocks};
 use crate::decode::x509;
+use crate::domain::rule::Share;
 use crate::domain::text::harmless;
 use crate::domain::{Certificate, Role, Usage};
 
@@ -21,11 +23,23 @@ pub struct Configured {
     pub certificate: Rc<Certificate>,
 }
 
-const KEYS: [&str; 4] = ["role", "name", "pem", "api_id"];
+const KEYS: [&str; 5] = ["role", "name", "pem", "api_id", "thresholds"];
 
-pub(super) fn read(root: &Object<'_>, findings: &Findings) -> Vec<Configured> {
-    let entries = root.get("certificates").and_then(|node| node.list()).unwrap_or_default();
-    entries.iter().filter_map(|node| node.object(&KEYS)).flat_map(|entry| read_entry(&entry, findings)).collect()
+/// The certificates, and the thresholds of those that have their own, which `guard` is on.
+pub(super) fn read(root: &Object<'_>, guard: Option<Share>, findings: &Findings) -> (Vec<Configured>, Vec<Override>) {
+    let entries = root.items("certificates");
+    let (mut certificates, mut overrides) = (Vec::new(), Vec::new());
+    for entry in entries.iter().filter_map(|node| node.object(&KEYS)) {
+        let own = read_entry(&entry, findings);
+        let plan = entry.get("thresholds").and_then(|node| read_plan(&node, guard));
+        if let (Some(plan), Some(first)) = (plan, own.first()) {
+            let listed = own.iter().map(|configured| configured.certificate.as_ref());
+            let matching = Match::of_certificates(&first.usage, listed);
+            overrides.push(Override { matching, effect: Effect::Thresholds(plan) });
+        }
+        certificates.extend(own);
+    }
+    (certificates, overrides)
 }
 
 fn read_entry(entry: &Object<'_>, findings: &Findings) -> Vec<Configured> {

@@ -21,7 +21,9 @@ mod tests;
 pub use certificates::Configured;
 pub use discovery::{CaBundles, Discovery, Probe};
 pub use document::DocumentHash;
-pub use expiry::Expiry;
+pub use expiry::{
+    Effect, Expiry, GroupBy, Match, NotifyRenewals, Override, Policies, QuietHours, RenewalInfo, Silence,
+};
 pub use findings::Problem;
 pub use observe::{ApiId, ClientCertificate, FILTER_STATE, Observe, RESPONSE_HEADER, UpstreamCertificate};
 pub use url::Url;
@@ -29,6 +31,8 @@ pub use webhook::{Action, Authorization, Delivery, Handler, Method, Routing, Web
 
 use findings::Findings;
 use reader::{Node, Object};
+
+use crate::domain::EventKind;
 
 /// What an instance of the plugin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +116,11 @@ impl Config {
         Ok(lines)
     }
 
+    /// Whether some handler names events of a kind. Of others nothing is looked into.
+    pub fn wants(&self, kind: EventKind) -> bool {
+        self.handlers.iter().any(|handler| handler.enabled && handler.routing.events.contains(&kind))
+    }
+
     /// Whether the monitor makes requests of its own through observers.
     pub fn has_probes(&self) -> bool {
         self.discovery.as_ref().is_some_and(|discovery| !discovery.probes.is_empty())
@@ -143,11 +152,14 @@ fn read(root: &Object<'_>, findings: &Findings) -> Config {
     if !handlers.iter().any(|handler| handler.enabled && matches!(handler.action, Action::Webhook(_))) {
         findings.warning("no webhook is configured: events go to the log only".to_owned());
     }
+    let (mut expiry, guard) = expiry::read(root);
+    let (certificates, overrides) = certificates::read(root, guard, findings);
+    expiry.overrides.splice(0..0, overrides);
     Config {
         mode: root.get("mode").and_then(|node| node.word(&Mode::WORDS)),
         hash: DocumentHash::default(),
-        expiry: expiry::read(root),
-        certificates: certificates::read(root, findings),
+        expiry,
+        certificates,
         discovery: discovery::read(root),
         observe: observe::read(root),
         handlers,

@@ -104,6 +104,13 @@ impl<'a> Node<'a> {
             .and_then(|text| if text.trim().is_empty() { self.wrong("a string that is not empty") } else { Some(text) })
     }
 
+    /// A text that may stand in a request's first lines: Envoy refuses any other character.
+    pub(super) fn visible_text(&self) -> Option<&'a str> {
+        let text = self.non_empty_text()?;
+        let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_visible { Some(text) } else { self.wrong("visible ASCII characters without spaces") }
+    }
+
     pub(super) fn is_text(&self) -> bool {
         self.value.is_string()
     }
@@ -126,10 +133,20 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn integer(&self, allowed: RangeInclusive<u32>) -> Option<u32> {
-        let number = self.value.as_u64().and_then(|number| u32::try_from(number).ok());
-        number
+        self.number()
             .filter(|number| allowed.contains(number))
             .or_else(|| self.wrong(format!("an integer from {} to {}", allowed.start(), allowed.end())))
+    }
+
+    /// An integer, or zero where that means none.
+    pub(super) fn integer_or_zero(&self, allowed: RangeInclusive<u32>) -> Option<u32> {
+        self.number()
+            .filter(|number| *number == 0 || allowed.contains(number))
+            .or_else(|| self.wrong(format!("0 or an integer from {} to {}", allowed.start(), allowed.end())))
+    }
+
+    fn number(&self) -> Option<u32> {
+        self.value.as_u64().and_then(|number| u32::try_from(number).ok())
     }
 
     /// One of a list of words.
@@ -152,6 +169,11 @@ impl<'a> Object<'a> {
     pub(super) fn get(&self, key: &str) -> Option<Node<'a>> {
         let value = self.map.get(key).filter(|value| !value.is_null())?;
         Some(Node { path: join(&self.path, key), value, findings: self.findings })
+    }
+
+    /// The items of the list `key`; none if it is absent.
+    pub(super) fn items(&self, key: &str) -> Vec<Node<'a>> {
+        self.get(key).and_then(|node| node.list()).unwrap_or_default()
     }
 
     /// The value of `key`, which must be there.

@@ -6,20 +6,23 @@ use super::date::date;
 use crate::domain::UnixTime;
 use crate::domain::backoff::LONGEST_WISH;
 
-/// The wish of a header value, seconds or an HTTP date; at most [`LONGEST_WISH`]. A date that has passed is no time at
-/// all. Some receivers send fractions of seconds.
+/// The wish of a header value, at most [`LONGEST_WISH`].
 pub fn retry_after(value: &str, now: UnixTime) -> Option<Duration> {
+    wish(value, now).map(|wish| wish.min(LONGEST_WISH))
+}
+
+/// The wish of a header value, seconds or an HTTP date. A date that has passed is no time at all. Some receivers send
+/// fractions of seconds.
+pub fn wish(value: &str, now: UnixTime) -> Option<Duration> {
     let value = value.trim();
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
-    let wish = if !value.is_empty() && value.chars().all(is_number) {
-        let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
-        let whole = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u64::MAX) };
-        let is_more = fraction.bytes().any(|digit| digit != b'0');
-        Duration::from_secs(whole.saturating_add(u64::from(is_more)))
-    } else {
-        now.until(date(value)?)
-    };
-    Some(wish.min(LONGEST_WISH))
+    if value.is_empty() || !value.chars().all(is_number) {
+        return date(value).map(|date| now.until(date));
+    }
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+    let whole = if whole.is_empty() { 0 } else { whole.parse().unwrap_or(u64::MAX) };
+    let is_more = fraction.bytes().any(|digit| digit != b'0');
+    Some(Duration::from_secs(whole.saturating_add(u64::from(is_more))))
 }
 
 #[cfg(test)]

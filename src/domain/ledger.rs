@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::assessment::{Assessment, Crossing};
 use super::certificate::Certificate;
-use super::event::EventKind;
+use super::event::{Alert, Detail, Event, EventKind, Severity};
+use super::incident::Incident;
+use super::presence::Presence;
 use super::time::UnixTime;
 
 /// The last event about one usage of one certificate.
@@ -15,18 +17,56 @@ pub struct Notice {
     pub certificate: Rc<Certificate>,
     /// The kind of event that it was.
     pub kind: EventKind,
+    /// How bad it was.
+    pub severity: Severity,
+    /// How bad the warnings were that came before, about the same end.
+    pub warned: Vec<Severity>,
     /// The name of the rule that was crossed, or of what is wrong.
     pub rule: String,
     /// When it was crossed, or began.
     pub since: UnixTime,
     /// What was left when its rule was crossed: tells which rule it was, and which ones are tighter.
     pub remaining: Duration,
-    /// Where the certificate sat.
-    pub places: Vec<String>,
+    /// Where and when this proxy had met the certificate.
+    pub presence: Presence,
+    /// What else there was to say.
+    pub detail: Detail,
     /// When it was made; the event cooldown counts from here.
     pub at: UnixTime,
     /// The handlers whose cooldown was given back: they did not get it, and nobody is at it.
     pub owed: Vec<String>,
+}
+
+impl Notice {
+    /// The notice of an event that is told now. `at` is the time that its cooldown counts from, and `last` the notice
+    /// before it.
+    pub fn of(event: &Event, remaining: Duration, at: UnixTime, last: Option<&Self>) -> Self {
+        let Event { kind, severity, rule, since, presence, detail, .. } = event.clone();
+        let warned = last.map(Self::warnings).unwrap_or_default();
+        let (certificate, owed) = (Rc::clone(&event.certificate), Vec::new());
+        Self { certificate, kind, severity, warned, rule, since, remaining, presence, detail, at, owed }
+    }
+
+    /// Whether it tells of what is true of its certificate for as long as that is used like this. What happened at a place
+    /// does not end with a certificate.
+    pub fn is_of_condition(&self) -> bool {
+        let is_split = self.kind == EventKind::CertificateStale && self.rule == Incident::SPLIT;
+        is_split || EventKind::CONDITIONS.contains(&self.kind)
+    }
+
+    /// What was told, as long as it is true.
+    pub fn alert(&self) -> Alert {
+        Alert { kind: self.kind, severity: self.severity, warned: self.warned.clone() }
+    }
+
+    /// The severities of the warnings that come before whatever is told next about the same end.
+    pub fn warnings(&self) -> Vec<Severity> {
+        let mut warned = self.warned.clone();
+        if self.kind == EventKind::CertificateExpiringSoon && !warned.contains(&self.severity) {
+            warned.push(self.severity);
+        }
+        warned
+    }
 }
 
 /// Whether an assessment is worth an event.
@@ -88,7 +128,7 @@ pub fn decide<'a>(assessment: &Assessment<'a>, last: Option<&Notice>, period: Du
     let Some(last) = last else {
         return Verdict::Notify(crossing, Because::First);
     };
-    if crossing.rule.remaining() < last.remaining {
+    if crossing.remaining < last.remaining {
         return Verdict::Notify(crossing, Because::Tighter);
     }
     if last.at > now.after(period) {
@@ -108,7 +148,7 @@ mod tests {
     use super::*;
     use crate::domain::CertId;
     use crate::domain::assessment::assess;
-    use crate::domain::rule::Rule;
+    use crate::domain::rule::{Plan, Rule};
     use crate::domain::time::DAY;
 
     const END: UnixTime = UnixTime::from_secs(1_800_000_000);
@@ -121,9 +161,12 @@ mod tests {
     fn notice(rule: &Rule, at: UnixTime, owed: &[&str]) -> Notice {
         let certificate = Rc::new(Certificate::bare(CertId::of_der(b"der"), "localhost", END));
         let owed = owed.iter().map(|name| (*name).to_owned()).collect();
-        let since = END.before(rule.remaining());
-        let (kind, name) = (EventKind::of(rule), rule.name().to_owned());
-        Notice { certificate, kind, rule: name, since, remaining: rule.remaining(), places: Vec::new(), at, owed }
+        let remaining = rule.remaining_of(None).unwrap();
+        let since = END.before(remaining);
+        let (kind, rule) = (EventKind::of(rule), rule.name().to_owned());
+        let (severity, warned) = (kind.severity(), Vec::new());
+        let (presence, detail) = (Presence::default(), Detail::Nothing);
+        Notice { certificate, kind, severity, warned, rule, since, remaining, presence, detail, at, owed }
     }
 
     #[test]
@@ -169,9 +212,10 @@ mod tests {
             ),
         ];
         for (what, days, last, told, why) in cases {
-            let rules = [Rule::expired(), Rule::days(30)];
+            let plan = Plan { rules: vec![Rule::expired(), Rule::days(30)], short_lived: None };
+            let certificate = Certificate::bare(CertId::of_der(b"der"), "localhost", END);
             let now = at(days);
-            let verdict = decide(&assess(END, &rules, now), last.as_ref(), DAY, now);
+            let verdict = decide(&assess(&certificate, &plan, now), last.as_ref(), DAY, now);
             match (verdict, why) {
                 (Verdict::Notify(_, because), Some(why)) if told => assert_eq!(because, why, "{what}"),
                 (Verdict::Quiet(because), Some(why)) if !told => assert_eq!(because, why, "{what}"),

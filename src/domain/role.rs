@@ -51,12 +51,13 @@ impl fmt::Display for Role {
 pub struct Usage {
     role: Role,
     api_id: Option<String>,
+    place: Option<String>,
 }
 
 impl Usage {
     /// A usage; an empty `api_id`, and one of a role that has no API, is none.
     pub fn new(role: Role, api_id: Option<String>) -> Self {
-        Self { role, api_id: api_id.filter(|id| role.has_api() && !id.is_empty()) }
+        Self { role, api_id: api_id.filter(|id| role.has_api() && !id.is_empty()), place: None }
     }
 
     /// The role played.
@@ -67,5 +68,16 @@ impl Usage {
     /// The API it is played for, if the role has one and it is known.
     pub fn api_id(&self) -> Option<&str> {
         self.api_id.as_deref()
+    }
+
+    /// The same at one place, where each place is reported on its own.
+    #[must_use]
+    pub fn at(self, place: Option<String>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// The place that it is told apart by, if it is.
+    pub fn place(&self) -> Option<&str> {
+        self.place.as_deref()
     }
 }

@@ -1,7 +1,5 @@
 //! Text that strangers wrote, made harmless, and bytes written as text.
 
-use std::fmt::Write;
-
 /// The most characters of a stranger's text that are kept.
 pub const LONGEST: usize = 256;
 
@@ -32,11 +30,13 @@ pub fn is_harmless(text: &str) -> bool {
 
 /// `bytes` in lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or_default();
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
+    }
+    text
 }
 
 /// Line and paragraph separators, bidirectional marks, embeddings, overrides and isolates, and the byte order mark.

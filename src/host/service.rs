@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::calls::{self, HostSharedData, Queue, Taken};
 use super::metrics::Metrics;
-use crate::application::effect::{Answer, Call, CallId, Effect, LARGEST_BODY, Response};
+use crate::application::effect::{Answer, Call, CallId, Effect, Response};
 use crate::application::lease::{Because, Candidate, Heritage, Kind, Standing, Store};
 use crate::application::metric::Metric;
 use crate::application::monitor::{Input, Monitor};
@@ -66,7 +66,8 @@ struct Pending {
     /// The host's name for it.
     token: u32,
     call: CallId,
-    wants_body: bool,
+    /// The largest body that is read.
+    largest_answer: usize,
 }
 
 /// There is a newer holder.
@@ -83,7 +84,7 @@ fn answer(body: Option<usize>) -> Answer {
         date: text("date"),
         allowed_origin: text("webhook-allowed-origin"),
         allowed_rate: text("webhook-allowed-rate"),
-        body: body.filter(|size| *size <= LARGEST_BODY).map(calls::answer_body),
+        body: body.map(calls::answer_body),
     })
 }
 
@@ -206,12 +207,10 @@ impl Service {
     pub(super) fn on_response(&mut self, token: u32, headers: usize, body: usize) {
         let Some(office) = &mut self.office else { return };
         let Some(index) = office.calls.iter().position(|pending| pending.token == token) else { return };
-        let Pending { call, wants_body, .. } = office.calls.swap_remove(index);
+        let Pending { call, largest_answer, .. } = office.calls.swap_remove(index);
+        let body = Some(body).filter(|size| largest_answer > 0 && *size <= largest_answer);
         let now = calls::now();
-        self.handle(
-            Input::Answered(call, if headers == 0 { Answer::NoResponse } else { answer(wants_body.then_some(body)) }),
-            now,
-        );
+        self.handle(Input::Answered(call, if headers == 0 { Answer::NoResponse } else { answer(body) }), now);
         // There is room for the next request now.
         self.adjust_period(now);
     }
@@ -261,7 +260,7 @@ impl Service {
     fn call(&mut self, call: &Call) -> Option<Input> {
         match calls::dispatch(call) {
             Ok(token) => {
-                self.office.as_mut()?.calls.push(Pending { token, call: call.id, wants_body: call.wants_body });
+                self.office.as_mut()?.calls.push(Pending { token, call: call.id, largest_answer: call.largest_answer });
                 None
             }
             Err(answer) => Some(Input::Answered(call.id, answer)),

@@ -2,11 +2,12 @@
 //!
 //! None makes a text of unbounded length. Letters are those of ASCII.
 
-use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
+use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
 use super::neutral;
 use super::pen::{Json, LARGEST, json, plain, too_large};
+use super::record::is_nothing;
 
 /// A filter: its name, the names of its arguments, and what it makes of a value and them.
 type Filter = (&'static str, &'static [&'static str], fn(&Value, &Arguments) -> Result<Value, Error>);
@@ -97,10 +98,6 @@ impl Arguments {
 
 fn bounded(text: String) -> Result<Value, Error> {
     if text.len() > LARGEST { Err(too_large()) } else { Ok(text.into()) }
-}
-
-fn is_nothing(value: &Value) -> bool {
-    matches!(value.kind(), ValueKind::None | ValueKind::Undefined)
 }
 
 fn default(value: &Value, given: &Arguments) -> Value {

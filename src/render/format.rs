@@ -93,6 +93,12 @@ impl Format {
         missing
     }
 
+    /// Whether its bodies have a place for `event`, and for what it closes.
+    pub fn carries(&self, event: &Event) -> bool {
+        let Shape::Known(preset) = self.shape else { return true };
+        preset.carries(event.kind) && event.closes.as_ref().is_none_or(|alert| preset.carries(alert.kind))
+    }
+
     /// One event's part of a body.
     pub fn item(&self, event: &Event, context: Context<'_>) -> Result<String, TemplateError> {
         let is_json = self.shape != Shape::Own { is_json: false };
@@ -100,6 +106,14 @@ impl Format {
         match self.shape {
             Shape::Known(Preset::CloudEvents) => self.framed(event, context, &[("body", raw(part))]),
             _ => Ok(part),
+        }
+    }
+
+    /// Whether one body can tell of several events as if they were one.
+    pub const fn digests(&self) -> bool {
+        match self.shape {
+            Shape::Known(preset) => preset.digests(),
+            Shape::Own { .. } | Shape::Binary => true,
         }
     }
 

@@ -312,13 +312,13 @@ mod tests {
 }"#;
         let of_tyk = Format::template(&to_jinja(GO).unwrap(), true).unwrap();
         let built_in = Format::template(include_str!("../../templates/default_webhook.json"), true).unwrap();
-        for mut event in samples().into_iter().take(2) {
-            // Tyk has no such thing.
-            event.places.clear();
+        for event in samples().into_iter().take(2) {
             let [of_tyk, built_in] =
                 [&of_tyk, &built_in].map(|format| format.item(&event, Context::of(&event)).unwrap());
             let words = |body: &str| body.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert_eq!(words(&of_tyk), words(&built_in));
+            // What Tyk does not have follows.
+            let (of_tyk, built_in) = (words(&of_tyk), words(&built_in));
+            assert!(built_in.starts_with(of_tyk.trim_end_matches(" }")), "{built_in}");
         }
     }
 }

@@ -14,7 +14,7 @@ use super::template::TemplateError;
 const LARGEST_EXPRESSION: usize = 1 << 20;
 
 /// The size that a field is taken to have at most.
-const LARGEST_FIELD: usize = 2_048;
+const LARGEST_FIELD: usize = 5_120;
 
 /// The text that a loop may hold whose output is kept in a variable.
 const LARGEST_LOOP: usize = 1_024;
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
         self.one_of("field", word, span, &FIELDS.map(|(name, _)| name))?;
         let is_new = !self.used.iter().any(|(name, _)| *name == word);
         self.used.extend(FIELDS.iter().filter(|(name, _)| is_new && *name == word));
-        Ok(LARGEST_FIELD)
+        Ok(if word == "certificates" { LARGEST } else { LARGEST_FIELD })
     }
 
     fn one_of(&self, what: &str, word: &str, span: Span, known: &[&str]) -> Result<(), TemplateError> {

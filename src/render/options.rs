@@ -2,8 +2,8 @@
 
 use minijinja::Value;
 
-use super::fields::Record;
 use super::preset::Preset;
+use super::record::Record;
 use super::secret::Secret;
 
 /// The value of an option.
@@ -80,8 +80,10 @@ fn wrong_address(preset: Preset, key: &str, text: &str) -> Option<String> {
 
 fn wrong_name(preset: Preset, name: &str) -> Option<String> {
     let taken: &[&str] = match preset {
-        Preset::Alertmanager => &["alertname", "severity", "cert_id", "cert_role", "cert_name", "api_id"],
-        Preset::Vaultls => &["cert_id", "cert_role", "api_id", "rule", "severity"],
+        Preset::Alertmanager => {
+            &["alertname", "severity", "cert_id", "cert_role", "cert_name", "api_id", "place", "reason"]
+        }
+        Preset::Vaultls => &["cert_id", "cert_role", "api_id", "place", "rule", "severity"],
         _ => &[],
     };
     if taken.contains(&name) {

@@ -11,7 +11,8 @@ use std::{fmt, io};
 use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, Output, State, Value};
 
-use super::fields::Record;
+use super::listing::Certificates;
+use super::record::is_nothing;
 
 /// The most that one event may say, in bytes.
 pub(super) const LARGEST: usize = 64 * 1_024;
@@ -162,6 +163,8 @@ pub(super) fn json(value: &Value) -> String {
         ValueKind::Bool => value.is_true().to_string(),
         ValueKind::Number if value.to_string().ends_with(['N', 'f']) => "null".to_owned(),
         ValueKind::Number => value.to_string(),
+        ValueKind::String => quoted(value.as_str().unwrap_or_default()),
+        ValueKind::Seq if let Some(listed) = value.downcast_object_ref::<Certificates>() => listed.json(),
         ValueKind::Seq | ValueKind::Iterable => {
             format!("[{}]", list().map(|item| json(&item)).collect::<Vec<_>>().join(","))
         }
@@ -179,14 +182,10 @@ pub(super) fn json(value: &Value) -> String {
     }
 }
 
-/// Whether `value` is nothing, or a group of fields of which nothing is known.
-fn is_nothing(value: &Value) -> bool {
-    let is_unknown = || value.downcast_object_ref::<Record>().is_some_and(Record::is_nothing);
-    value.is_undefined() || value.is_none() || is_unknown()
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// `text` as a JSON string.
+pub(super) fn quoted(text: &str) -> String {
+    // A text is always written.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 fn within_quotes(text: &str) -> String {

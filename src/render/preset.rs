@@ -1,5 +1,7 @@
 //! The bodies that receivers know, and what can be said about them.
 
+use crate::domain::EventKind;
+
 /// A body that receivers know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
@@ -99,9 +101,34 @@ impl Preset {
         matches!(self, Self::Alertmanager | Self::PagerDuty)
     }
 
+    /// Whether it has a place for events of this kind. Those that others have made for their own certificates know the end
+    /// and the renewal of one; a warning of something else would be taken for one of these. `VaulTLS` has alerts about
+    /// more than a certificate, too.
+    pub const fn carries(self, kind: EventKind) -> bool {
+        let is_of_one = matches!(
+            kind,
+            EventKind::CertificateExpiringSoon
+                | EventKind::CertificateExpired
+                | EventKind::CertificateResolved
+                | EventKind::CertificateRenewed
+                | EventKind::WebhookTest
+        );
+        match self {
+            Self::Vaultls => is_of_one || !kind.is_of_certificate(),
+            Self::Infisical => is_of_one,
+            _ => true,
+        }
+    }
+
     /// Whether its receiver forgets alerts that it does not hear of again.
     pub const fn refreshes(self) -> bool {
         matches!(self, Self::Alertmanager)
+    }
+
+    /// Whether one body can tell of several events as if they were one. Receivers that keep alerts open hear of each, and
+    /// the bodies of others know one certificate.
+    pub const fn digests(self) -> bool {
+        !matches!(self, Self::Alertmanager | Self::PagerDuty | Self::Vaultls | Self::Infisical)
     }
 
     /// Whether one body can tell of several events.

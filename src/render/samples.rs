@@ -4,9 +4,13 @@ use std::rc::Rc;
 
 use super::fields::Proxy;
 use crate::domain::certificate::IdSource;
+use crate::domain::event::{Counts, Listed, ListedEvent, Listing, MOST_LISTED, Report};
 use crate::domain::text::LONGEST;
 use crate::domain::time::DAY;
-use crate::domain::{CertId, Certificate, Detail, Event, EventKind, Reason, Rejection, Role, Rule, UnixTime, Usage};
+use crate::domain::{
+    Alert, CertId, Certificate, Detail, Event, EventKind, Presence, Reason, Rejection, Role, Rule, Severity, UnixTime,
+    Usage,
+};
 
 /// A text that no way of writing it leaves as it is.
 const DELICATE: &str = "\"a\\b\" {{ c }} <d> @e](f) é漢🔒";
@@ -29,12 +33,12 @@ pub(super) fn trials() -> impl Iterator<Item = Event> {
     EventKind::ALL.into_iter().flat_map(move |kind| {
         let mut unknown = sample(kind, Role::Ca, DELICATE);
         let Certificate { id, name, not_after, .. } = &*unknown.certificate;
-        unknown.certificate = Rc::new(if kind == EventKind::CertificateRejected {
-            Certificate { source: IdSource::Unknown, ..Certificate::bare(*id, "", UnixTime::NEVER) }
+        unknown.certificate = if kind == EventKind::CertificateRejected || !kind.is_of_certificate() {
+            nothing(*id)
         } else {
-            Certificate { source: IdSource::Provisional, ..Certificate::bare(*id, name, *not_after) }
-        });
-        unknown.places.clear();
+            Rc::new(Certificate { source: IdSource::Provisional, ..Certificate::bare(*id, name, *not_after) })
+        };
+        unknown.presence.places.clear();
         let mut late = sample(kind, Role::Upstream, DELICATE);
         let end = late.certificate.not_after;
         if kind == EventKind::CertificateExpired {
@@ -49,8 +53,16 @@ pub(super) fn trials() -> impl Iterator<Item = Event> {
 
 fn detail(kind: EventKind, text: &str) -> Detail {
     match kind {
-        EventKind::CertificateStale => {
-            Detail::Held(Rc::new(Certificate::bare(CertId::of_der(b"held"), text, UnixTime::from_secs(0))))
+        EventKind::CertificateStale | EventKind::CertificateRenewed | EventKind::ChainExpiresFirst => {
+            Detail::Other(Rc::new(Certificate::bare(CertId::of_der(b"other"), text, UnixTime::from_secs(0))))
+        }
+        EventKind::CertificateWeak | EventKind::ClockSkewSuspected => Detail::Text(text.to_owned()),
+        EventKind::CertificateRenewalOverdue => Detail::Due { at: UnixTime::from_secs(0), text: text.to_owned() },
+        EventKind::ExpiryStorm => Detail::Listing(Rc::new(listing(text))),
+        EventKind::MonitorHeartbeat => {
+            let next = Some((text.to_owned(), UnixTime::from_secs(0)));
+            let roles = [Counts { total: 3, expiring: 2, expired: 1 }; Role::ALL.len()];
+            Detail::Report(Rc::new(Report { roles, next, configuration: "0".repeat(16) }))
         }
         EventKind::CertificateRejected => {
             let (text, address) = (text.to_owned(), Some(text.to_owned()));
@@ -60,16 +72,42 @@ fn detail(kind: EventKind, text: &str) -> Detail {
     }
 }
 
+/// As many certificates as there may be. The first few are called `text`, every other one is told of by an event, and not
+/// all are listed.
+fn listing(text: &str) -> Listing {
+    const NAMED: usize = 4;
+    let listed = |number: usize| {
+        let text = if number < NAMED { text } else { "x" };
+        let event = number.is_multiple_of(2).then(|| ListedEvent {
+            id: "0".repeat(32),
+            kind: EventKind::CertificateExpiringSoon,
+            severity: Severity::Warning,
+            rule: "30d".to_owned(),
+            message: text.to_owned(),
+        });
+        let usage = Usage::new(Role::Client, Some(text.to_owned()));
+        Listed { id: CertId::of_der(b"listed"), name: text.to_owned(), usage, not_after: UnixTime::from_secs(0), event }
+    };
+    let mut certificates = Vec::new();
+    certificates.extend((0..MOST_LISTED).map(listed));
+    Listing { total: MOST_LISTED.saturating_mul(2), certificates }
+}
+
 /// An event of `kind` about a certificate that is called `name`, as is everything else about it that has a name.
 pub(super) fn sample(kind: EventKind, role: Role, name: &str) -> Event {
     let end = UnixTime::from_secs(0);
     let is_over = kind == EventKind::CertificateExpired;
     let crossed = if is_over { Rule::expired() } else { Rule::days(30) };
-    let since = end.before(crossed.remaining());
-    Event {
+    let since = end.before(crossed.remaining_of(None).unwrap_or_default());
+    let event = Event {
         id: "0".repeat(32),
         kind,
-        closes: (kind == EventKind::CertificateResolved).then_some(EventKind::CertificateExpiringSoon),
+        severity: kind.severity(),
+        closes: kind.closes().then(|| Alert {
+            kind: EventKind::CertificateExpiringSoon,
+            severity: Severity::Warning,
+            warned: Vec::new(),
+        }),
         certificate: Rc::new(Certificate {
             not_before: end.before(90 * DAY),
             serial_number: "1A2B3C".to_owned(),
@@ -80,10 +118,19 @@ pub(super) fn sample(kind: EventKind, role: Role, name: &str) -> Event {
         }),
         about: CertId::of_der(b"sample"),
         usage: Usage::new(role, Some(name.to_owned())),
-        places: vec![name.to_owned()],
+        presence: Presence::at(&[name.to_owned()]),
         detail: detail(kind, name),
         rule: crossed.name().to_owned(),
         since,
         timestamp: since,
+    };
+    if kind.is_of_certificate() {
+        return event;
     }
+    let usage = Usage::new(Role::Server, None);
+    Event { certificate: nothing(event.about), usage, presence: Presence::default(), ..event }
+}
+
+fn nothing(about: CertId) -> Rc<Certificate> {
+    Rc::new(Certificate { source: IdSource::Unknown, ..Certificate::bare(about, "", UnixTime::NEVER) })
 }

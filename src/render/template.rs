@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use serde::de::IgnoredAny;
 
-use super::fields::{Context, Field, Proxy, Record};
+use super::fields::{Context, Field, Proxy};
 use super::pen::{LARGEST, Page, put};
+use super::record::Record;
 use super::samples::{trial_proxy, trials};
 use super::{filters, grammar};
 use crate::domain::Event;

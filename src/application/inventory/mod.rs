@@ -1,5 +1,7 @@
 //! The certificates that are watched, and when each of them crosses its next rule.
 
+mod authorities;
+mod names;
 mod roles;
 mod sighting;
 mod twins;
@@ -10,6 +12,8 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::time::Duration;
 
+pub use self::authorities::Authorities;
+pub use self::names::MOST_NAMESAKES;
 use self::roles::Roles;
 pub use self::sighting::{CONFIG_PLACE, MOST_PLACES, Sighting, Source};
 use self::twins::{is_provisional, mark_of};
@@ -98,6 +102,10 @@ pub struct Inventory {
     provisional: u32,
     /// All by their marks.
     marks: BTreeSet<(UnixTime, CertId)>,
+    /// The authorities by their names.
+    issuers: BTreeSet<(UnixTime, CertId)>,
+    /// All by the marks of their names.
+    names: BTreeSet<(UnixTime, CertId)>,
     roles: Roles,
 }
 
@@ -105,7 +113,8 @@ impl Inventory {
     /// An empty inventory with room for so many certificates.
     pub fn new(most: usize) -> Self {
         let (watched, wakeups, seen) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { watched, most, wakeups, seen, provisional: 0, marks: BTreeSet::new(), roles: Roles::default() }
+        let (marks, names, issuers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        Self { watched, most, wakeups, seen, provisional: 0, marks, names, issuers, roles: Roles::default() }
     }
 
     /// Notes who has told of a usage of a certificate, and where it sits. What is told of by a peer makes no room that it
@@ -150,6 +159,13 @@ impl Inventory {
         admission
     }
 
+    /// Notes an API for which a usage serves that is not told apart by APIs.
+    pub fn note_api(&mut self, id: &CertId, usage: &Usage, api_id: &str) {
+        if let Some(sighting) = self.watched.get_mut(id).and_then(|watched| watched.sighting_mut(usage)) {
+            sighting.note_api(api_id);
+        }
+    }
+
     /// Has a usage looked at no earlier than `until`.
     pub fn hold_back(&mut self, id: &CertId, usage: &Usage, until: UnixTime) {
         let sighting = self.watched.get_mut(id).and_then(|watched| watched.sighting_mut(usage));
@@ -187,6 +203,8 @@ impl Inventory {
     fn note_shown(&mut self, certificate: &Certificate) {
         self.provisional = self.provisional.saturating_add(u32::from(is_provisional(certificate)));
         self.marks.insert((mark_of(certificate), certificate.id));
+        self.note_authority(certificate);
+        self.names.insert(names::mark_of(certificate));
     }
 
     /// Brings the order of sightings up to date.
@@ -201,6 +219,8 @@ impl Inventory {
         let Some(mut gone) = self.watched.remove(id) else { return };
         self.provisional = self.provisional.saturating_sub(u32::from(is_provisional(&gone.certificate)));
         self.marks.remove(&(mark_of(&gone.certificate), *id));
+        self.forget_authority(&gone.certificate);
+        self.names.remove(&names::mark_of(&gone.certificate));
         gone.last_seen().map(|seen| self.seen.remove(&(seen, *id)));
         gone.wakes_at.map(|at| self.wakeups.remove(&(at, *id)));
         gone.usages.clear();
@@ -340,6 +360,16 @@ impl Inventory {
                 },
             )
         })
+    }
+
+    /// The watched certificates by their ends, those behind one of them: each of them once, whatever it is used for.
+    pub fn ends_behind(&self, cursor: (UnixTime, CertId)) -> impl Iterator<Item = (UnixTime, CertId)> {
+        self.roles.behind(cursor)
+    }
+
+    /// The same, those that end later than `end`.
+    pub fn ends_after(&self, end: UnixTime) -> impl Iterator<Item = (UnixTime, CertId)> {
+        self.ends_behind((end, CertId::from_bytes([0xff; 32])))
     }
 
     /// Whether [`Inventory::by_role`] says something new since the last call.

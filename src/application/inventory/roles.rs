@@ -18,6 +18,19 @@ impl Roles {
         self.ends.get_mut(role as usize)
     }
 
+    /// The ends behind one of them in their order, each certificate once.
+    pub(super) fn behind(&self, cursor: (UnixTime, CertId)) -> impl Iterator<Item = (UnixTime, CertId)> {
+        let mut roles = self.ends.each_ref().map(|ends| ends.range(cursor..).peekable());
+        let next = move || {
+            let next = roles.iter_mut().filter_map(|ends| ends.peek().copied()).min()?;
+            for ends in &mut roles {
+                ends.next_if_eq(&next);
+            }
+            Some(*next)
+        };
+        std::iter::from_fn(next).filter(move |end| *end > cursor)
+    }
+
     pub(super) fn note(&mut self, certificate: &Certificate, role: Role) {
         let end = (certificate.not_after, certificate.id);
         self.is_changed |= self.of(role).is_some_and(|ends| ends.insert(end));

@@ -1,9 +1,10 @@
 //! How a usage of a certificate is known: who has told of it, where it sits, and whether it was looked at.
 
-use crate::domain::{UnixTime, Usage};
+use crate::application::observation::ADDRESS_PLACE;
+use crate::domain::{Origin, Presence, Role, UnixTime, Usage};
 
-/// The most places of one usage that are kept: they tell people where to look, and one is enough for that.
-pub const MOST_PLACES: usize = 8;
+/// The most places of one usage that are kept, and the most APIs: they tell people where to look.
+pub const MOST_PLACES: usize = 32;
 
 /// Who tells of a usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Sighting {
     pub last_seen: Option<UnixTime>,
     /// Where it sits: `listener/ingress`, `cluster/orders`, `secret/edge`.
     pub places: Vec<String>,
+    /// The APIs it is used for, where these are not told apart.
+    pub api_ids: Vec<String>,
     /// Whether it has been checked since it became known. A first report waits for no cooldown.
     pub checked: bool,
     /// It is not looked at before: somebody may tell more of it until then.
@@ -39,7 +42,16 @@ impl Sighting {
     /// A usage that nobody has told of yet.
     pub const fn new(usage: Usage) -> Self {
         let (is_listed, found_in, last_seen, waits_until) = (false, None, None, None);
-        Self { usage, is_listed, found_in, last_seen, places: Vec::new(), checked: false, waits_until }
+        Self {
+            usage,
+            is_listed,
+            found_in,
+            last_seen,
+            places: Vec::new(),
+            api_ids: Vec::new(),
+            checked: false,
+            waits_until,
+        }
     }
 
     /// Notes who has told of it, and where it sits.
@@ -55,15 +67,56 @@ impl Sighting {
             Source::Peer(now) => self.last_seen = Some(now),
         }
         for place in places {
+            if self.usage.role() == Role::Upstream && place.starts_with(ADDRESS_PLACE) {
+                self.forget_address(place);
+            }
             if self.places.len() < MOST_PLACES && !self.places.contains(place) {
                 self.places.push(place.clone());
             }
         }
     }
 
+    /// Makes room for an address, so that it becomes the last one.
+    fn forget_address(&mut self, address: &str) {
+        let known = self.places.iter().position(|place| place == address);
+        let oldest = || self.places.iter().position(|place| place.starts_with(ADDRESS_PLACE));
+        let is_full = self.places.len() >= MOST_PLACES;
+        if let Some(index) = known.or_else(|| oldest().filter(|_| is_full)) {
+            self.places.remove(index);
+        }
+    }
+
+    /// The address at which an upstream has presented it last.
+    pub fn latest_address(&self) -> Option<&str> {
+        self.places.iter().map(String::as_str).rfind(|place| place.starts_with(ADDRESS_PLACE))
+    }
+
+    /// Notes an API for which it is used.
+    pub(super) fn note_api(&mut self, api_id: &str) {
+        if self.api_ids.len() < MOST_PLACES && !self.api_ids.iter().any(|known| known == api_id) {
+            self.api_ids.push(api_id.to_owned());
+        }
+    }
+
+    /// Where and when it was met; `now` is the time of the last look at what the document lists and Envoy holds.
+    pub fn presence(&self, first_seen: Option<UnixTime>, now: UnixTime) -> Presence {
+        let origin = match self {
+            Self { is_listed: true, .. } => Origin::Config,
+            Self { found_in: Some(_), .. } => Origin::Admin,
+            _ => Origin::Peer,
+        };
+        let last_seen = if origin == Origin::Peer { self.last_seen } else { Some(now) };
+        Presence { places: self.places.clone(), api_ids: self.api_ids.clone(), origin, first_seen, last_seen }
+    }
+
     /// Whether it is known from a connection alone, and so only as long as a peer presents it.
     pub const fn is_of_peer(&self) -> bool {
         !self.is_listed && self.found_in.is_none()
+    }
+
+    /// Whether it is known from connections alone, and was last seen before this.
+    pub fn is_gone(&self, before: UnixTime) -> bool {
+        self.is_of_peer() && self.last_seen.is_some_and(|seen| seen < before)
     }
 
     /// Whether nobody tells of it any more.

@@ -46,11 +46,14 @@ impl Inventory {
         let Some(before) = self.watched.get(stand_in) else { return };
         let usages = before.usages.clone();
         self.remove(stand_in);
-        for Sighting { usage, is_listed, found_in, last_seen, places, .. } in usages {
+        for Sighting { usage, is_listed, found_in, last_seen, places, api_ids, .. } in usages {
             let sources =
                 [is_listed.then_some(Source::Config), found_in.map(Source::Admin), last_seen.map(Source::Peer)];
             for source in sources.into_iter().flatten() {
                 self.enter(shown, &usage, source, &places);
+            }
+            for api_id in api_ids {
+                self.note_api(&shown.id, &usage, &api_id);
             }
         }
     }

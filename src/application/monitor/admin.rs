@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::application::discovery;
-use crate::application::effect::{Answer, Call, CallId, Response};
+use crate::application::effect::{Answer, Call, CallId, LARGEST_BODY, Response};
 
 /// How long an answer may take. Envoy makes it on its main thread, as it does everything here.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,5 +32,5 @@ pub(super) fn request(cluster: &str, path: &str, id: CallId) -> Call {
         header(":path", path),
         header("user-agent", "cert-expiry-monitor"),
     ];
-    Call { id, cluster: cluster.to_owned(), headers, body: None, timeout: TIMEOUT, wants_body: true }
+    Call { id, cluster: cluster.to_owned(), headers, body: None, timeout: TIMEOUT, largest_answer: LARGEST_BODY }
 }

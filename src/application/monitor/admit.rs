@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::Monitor;
 use super::check::Cause;
 use super::turn::Turn;
-use crate::application::inventory::{Admission, Source};
+use crate::application::inventory::{Admission, CONFIG_PLACE, Source};
 use crate::application::metric::Dropped;
+use crate::config::{Configured, GroupBy};
 use crate::domain::{CertId, Certificate, UnixTime, Usage};
 
 /// Flushes that a peer's certificate waits for somebody who knows its API: a listener sees the connection, a filter the
@@ -26,12 +27,66 @@ impl Monitor {
         places: &[String],
         turn: &mut Turn,
     ) {
-        let id = certificate.id;
         self.recognise(certificate, turn);
-        if matches!(source, Source::Peer(_)) && self.is_absorbed(&id, usage, turn) {
+        if self.config.expiry.ignores(certificate, usage, places) {
+            return;
+        }
+        for (own, places) in self.told_apart(usage, places) {
+            self.admit_as(certificate, &own, usage.api_id(), source, &places, turn);
+        }
+        self.announce_upstream(usage);
+    }
+
+    /// Takes a certificate that the document lists into the inventory.
+    pub(super) fn admit_listed(&mut self, listed: &Configured) {
+        let Configured { certificate, usage, place } = listed;
+        let place = place.as_ref().map(|name| format!("{CONFIG_PLACE}{name}"));
+        if self.config.expiry.ignores(certificate, usage, place.as_slice()) {
+            return;
+        }
+        for (own, places) in self.told_apart(usage, place.as_slice()) {
+            self.inventory.enter(certificate, &own, Source::Config, &places);
+            self.note_api(certificate, &own, usage.api_id());
+        }
+    }
+
+    /// The usages that are reported on their own, and where each is.
+    fn told_apart(&self, usage: &Usage, places: &[String]) -> Vec<(Usage, Vec<String>)> {
+        match self.config.expiry.group_by {
+            GroupBy::Place if !places.is_empty() => {
+                let mut usages = Vec::new();
+                usages.extend(places.iter().map(|place| (usage.clone().at(Some(place.clone())), vec![place.clone()])));
+                usages
+            }
+            GroupBy::Certificate => vec![(Usage::new(usage.role(), None), places.to_vec())],
+            GroupBy::Api | GroupBy::Place => vec![(usage.clone(), places.to_vec())],
+        }
+    }
+
+    /// Notes an API where APIs are not told apart.
+    fn note_api(&mut self, certificate: &Certificate, own: &Usage, api_id: Option<&str>) {
+        if let Some(api_id) = api_id.filter(|_| own.api_id().is_none()) {
+            self.inventory.note_api(&certificate.id, own, api_id);
+        }
+    }
+
+    /// Takes a certificate into the inventory in a usage that is told apart from others.
+    fn admit_as(
+        &mut self,
+        certificate: &Rc<Certificate>,
+        usage: &Usage,
+        api_id: Option<&str>,
+        source: Source,
+        places: &[String],
+        turn: &mut Turn,
+    ) {
+        let id = certificate.id;
+        let tells_apis_apart = self.config.expiry.group_by != GroupBy::Certificate;
+        if matches!(source, Source::Peer(_)) && tells_apis_apart && self.is_absorbed(&id, usage, turn) {
             return;
         }
         let admission = self.inventory.enter(certificate, usage, source, places);
+        self.note_api(certificate, usage, api_id);
         match admission {
             Admission::Known => {}
             Admission::New | Admission::Again => self.changes.note(&id),
@@ -43,13 +98,12 @@ impl Monitor {
             Admission::Full => return self.reach(Dropped::InventoryFull, 1, turn),
             Admission::TooManyUsages => return self.reach(Dropped::UsagesFull, 1, turn),
         }
-        self.announce_upstream(usage);
         match source {
             Source::Peer(now) => {
                 if admission != Admission::Known && admission != Admission::Again && is_anonymous(usage) {
                     self.inventory.hold_back(&id, usage, self.told_apart_by(now));
                 }
-                self.check(&id, Cause::Routine, turn.now, turn);
+                self.check(&id, Cause::Met, turn.now, turn);
             }
             // A round that finds what was known has nothing to report.
             Source::Config | Source::Admin(_) if admission == Admission::Known => {}
@@ -71,6 +125,8 @@ impl Monitor {
             }
             self.inventory.replace(&stand_in, shown);
             self.ledger.rename(&stand_in, &shown.id);
+            // What else was told of that one is told of this one anew, if it is true.
+            self.close_ended(&stand_in, turn);
             self.changes.note(&stand_in);
             self.changes.note(&shown.id);
         }

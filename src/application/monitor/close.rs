@@ -9,7 +9,7 @@ use crate::application::shards::SHARDS;
 use crate::config::{Handler, Webhook};
 use crate::domain::assessment::assess;
 use crate::domain::ledger::Notice;
-use crate::domain::{CertId, Event, EventKind, UnixTime, Usage};
+use crate::domain::{CertId, Event, EventKind, Incident, UnixTime, Usage};
 
 impl Monitor {
     /// Tells those receivers of a certificate's alerts again that would take them for over otherwise.
@@ -20,15 +20,16 @@ impl Monitor {
         }
         let Some(watched) = self.inventory.get(id) else { return };
         let Some(record) = self.ledger.get(id) else { return };
-        let assessment = assess(watched.certificate.not_after, &config.expiry.rules, turn.now);
-        let Some(crossing) = assessment.crossed else { return };
-        let period = config.expiry.period();
+        let certificate = &watched.certificate;
         let told = record.notices.iter().filter(|(usage, _)| watched.sighting(usage).is_some());
         let events: Vec<_> = told
-            .map(|(usage, notice)| {
-                let places = watched.sighting(usage).map(|sighting| sighting.places.clone()).unwrap_or_default();
-                let event = Event::new(&watched.certificate, usage, &places, &crossing, period, notice.at, turn.now);
-                (notice.at, notice.owed.clone(), event)
+            .filter_map(|(usage, notice)| {
+                let presence = self.presence_of(id, usage, turn.now);
+                let plan = config.expiry.plan_for(certificate, usage, &presence.places);
+                let crossing = assess(certificate, &plan, turn.now).crossed?;
+                let period = config.expiry.period_of(Some(EventKind::of(crossing.rule)));
+                let event = Event::new(certificate, usage, presence, &crossing, period, notice.at, turn.now);
+                Some((notice.at, notice.owed.clone(), event))
             })
             .collect();
         for (noticed_at, owed, event) in events {
@@ -54,14 +55,12 @@ impl Monitor {
     /// nobody was the monitor.
     pub(super) fn sweep(&mut self, turn: &mut Turn) {
         // Where not everything finds room, what is not watched may well be in use.
-        if self.inventory.len() >= self.config.expiry.max_certificates {
-            self.swept = SHARDS;
-        }
+        let is_complete = self.inventory.len() < self.config.expiry.max_certificates;
         while turn.has_work_left() && self.swept < SHARDS {
             let ids: Vec<_> = self.ledger.shard(self.swept).map(|(id, _)| *id).collect();
             turn.spend(pruning(ids.len()).saturating_add(1));
             for id in ids {
-                self.close_ended(&id, turn);
+                self.close_over(&id, is_complete, turn);
             }
             self.swept = self.swept.saturating_add(1);
         }
@@ -69,30 +68,38 @@ impl Monitor {
 
     /// Closes the alerts about usages of a certificate that are not watched any more.
     pub(super) fn close_ended(&mut self, id: &CertId, turn: &mut Turn) {
-        let Some(record) = self.ledger.get(id) else { return };
-        let watched = self.inventory.get(id);
-        let is_unused = |usage: &Usage| watched.is_none_or(|watched| watched.sighting(usage).is_none());
-        // What happened at a place does not end with a certificate.
-        let is_over =
-            |(usage, notice): &(&Usage, &Notice)| EventKind::OF_TYK.contains(&notice.kind) && is_unused(usage);
-        let over: Vec<_> = record.notices.iter().filter(is_over).map(|(usage, _)| usage.clone()).collect();
-        for usage in over {
-            self.close(id, &usage, turn);
+        self.close_over(id, true, turn);
+        for kind in EventKind::CONDITIONS.into_iter().chain([EventKind::CertificateStale]) {
+            self.close_over(&Incident::about(kind, *id), true, turn);
         }
     }
 
-    /// Closes the alert about a usage.
+    /// Closes what was told of something and nobody looks into any more, and what was about usages of a certificate that
+    /// are not watched, if `ends_with_usage`.
+    fn close_over(&mut self, about: &CertId, ends_with_usage: bool, turn: &mut Turn) {
+        let Some(record) = self.ledger.get(about) else { return };
+        let is_unused = |id: &CertId, usage: &Usage| {
+            let watched = self.inventory.get(id);
+            ends_with_usage && watched.is_none_or(|watched| watched.sighting(usage).is_none())
+        };
+        // What happened at a place does not end with a certificate.
+        let is_over = |(usage, notice): &(&Usage, &Notice)| {
+            let is_looked_into = self.conditions.contains(&notice.kind);
+            if notice.is_of_condition() {
+                !is_looked_into || is_unused(&notice.certificate.id, usage)
+            } else {
+                EventKind::OF_TYK.contains(&notice.kind) && is_unused(about, usage)
+            }
+        };
+        let over: Vec<_> = record.notices.iter().filter(is_over).map(|(usage, _)| usage.clone()).collect();
+        for usage in over {
+            self.close_gone(about, &usage, turn);
+        }
+    }
+
+    /// Closes the alert about a usage: it is not true any more.
     pub(super) fn close(&mut self, about: &CertId, usage: &Usage, turn: &mut Turn) {
-        let Some(notice) = self.record(about).notices.remove(usage) else { return };
-        turn.spend(EVENT);
-        // What a certificate that stood for this one was told of, receivers know by the id of that one.
-        let is_of_certificate = EventKind::OF_TYK.contains(&notice.kind);
-        let known_as = if is_of_certificate { notice.certificate.id } else { *about };
-        let event = Event::closing(known_as, &notice, usage, turn.now);
-        self.announce_event(&event, turn);
-        self.tell(&event, turn.now, None, turn);
-        // What comes back is told again.
-        self.record(about).told.retain(|(known, kind, _), _| known != usage || *kind == event.kind);
+        self.close_by(about, usage, None, turn);
     }
 }
 

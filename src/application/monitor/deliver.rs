@@ -1,7 +1,6 @@
 //! Events on their way into the outbox, and what becomes of those that cannot be delivered.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
@@ -11,7 +10,7 @@ use super::report::labels;
 use super::turn::{Turn, looking};
 use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::application::outbox::Entry;
-use crate::config::{Action, Handler, Webhook};
+use crate::config::{Action, Expiry, Handler, Webhook};
 use crate::domain::time::HOUR;
 use crate::domain::{CertId, Event, EventKind, UnixTime, Usage};
 
@@ -21,6 +20,18 @@ const MOST_INVITED: usize = 50;
 impl Monitor {
     /// Puts an event into the outbox of every handler that wants it, or of those it is owed to.
     pub(super) fn tell(&mut self, event: &Event, noticed_at: UnixTime, owed: Option<&[String]>, turn: &mut Turn) {
+        self.tell_some(event, noticed_at, owed, &|_| true, turn);
+    }
+
+    /// The same, but only for some handlers.
+    pub(super) fn tell_some(
+        &mut self,
+        event: &Event,
+        noticed_at: UnixTime,
+        owed: Option<&[String]>,
+        may_hear: &dyn Fn(&Handler) -> bool,
+        turn: &mut Turn,
+    ) {
         let config = Rc::clone(&self.config);
         let id = event.about;
         // What is owed to a webhook that the document does not have any more goes to those that want it now.
@@ -29,8 +40,8 @@ impl Monitor {
         let inherits = |index, handler: &Handler| {
             has_heirs && handler.webhook().is_some() && !self.outbox.contains(index, &id, &event.usage)
         };
-        let is_meant =
-            |index, handler: &Handler| owed.is_none_or(|owed| owed.contains(&handler.name)) || inherits(index, handler);
+        let is_owed = |handler: &Handler| owed.is_none_or(|owed| owed.contains(&handler.name));
+        let is_meant = |index, handler: &Handler| may_hear(handler) && (is_owed(handler) || inherits(index, handler));
         let meant = || (0..).zip(&config.handlers).filter(|(index, handler)| is_meant(*index, handler));
         let wants = |handler: &Handler| handler.wants(event) || self.was_passed_on(event, handler);
         let wanting: Vec<_> = meant().filter(|(index, handler)| wants(handler) && !self.is_gone(*index)).collect();
@@ -41,6 +52,7 @@ impl Monitor {
             self.owe(&id, &event.usage, handler.name.clone());
             self.pass_on(&Entry::new(event.clone(), noticed_at), index, turn);
         }
+        let not_before = held_until(&config.expiry, event, turn.now);
         let total = wanting.len();
         for (number, (index, handler)) in (1..).zip(wanting) {
             let is_logged = self.flood.admits(About::Event, turn.now);
@@ -65,7 +77,10 @@ impl Monitor {
                 Action::Log(prefix) if is_logged && prefix.is_empty() => warn!("{} {}", event.message(), labels(event)),
                 Action::Log(prefix) if is_logged => warn!("{prefix}: {} {}", event.message(), labels(event)),
                 Action::Log(_) => {}
-                Action::Webhook(_) => self.post(index, Entry::new(event.clone(), noticed_at), turn),
+                Action::Webhook(_) => {
+                    let entry = Entry { not_before, ..Entry::new(event.clone(), noticed_at) };
+                    self.post(index, entry, turn);
+                }
             }
         }
     }
@@ -83,8 +98,8 @@ impl Monitor {
             self.find_no_room(&least, handler, turn);
         }
         self.changes.note(&id);
-        let wait = if entry.tries == 0 { self.outbox.wait_of(handler) } else { Duration::ZERO };
-        self.outbox.push(handler, entry, turn.now.after(wait));
+        let due = self.outbox.due(handler, &entry, turn.now);
+        self.outbox.push(handler, entry, due);
     }
 
     /// Gives the cooldown back to a webhook for which too many events wait already.
@@ -92,7 +107,7 @@ impl Monitor {
         turn.count(Metric::dropped_total(Dropped::OutboxFull), 1);
         let id = entry.event.about;
         self.changes.note(&id);
-        if self.outbox.refuse(handler, id) {
+        if self.outbox.refuse(handler, entry.event.certificate.id) {
             let name = self.name_of(handler);
             warn!("Too many events wait for a webhook: the least severe wait until there is room webhook={name}");
         }
@@ -139,7 +154,7 @@ impl Monitor {
         }
         // Where no round comes by, the certificate is looked at for this alone.
         let next = turn.now.after(HOUR);
-        self.inventory.wake(entry.event.about, next);
+        self.inventory.wake(entry.event.certificate.id, next);
         next
     }
 
@@ -182,7 +197,7 @@ impl Monitor {
         if heir.wants(event) || event.kind == EventKind::WebhookTest {
             return;
         }
-        if !heir.is_active() || self.is_gone(index) {
+        if !heir.is_active() || self.is_gone(index) || !heir.carries(event) {
             // The next one in the chain, which has an end.
             return self.pass_on(entry, index, turn);
         }
@@ -204,7 +219,7 @@ impl Monitor {
             return false;
         };
         let was_told = |kind| record.told.contains_key(&(event.usage.clone(), kind, handler.name.clone()));
-        handler.is_active() && handler.routing.send_resolved && EventKind::OF_CERTIFICATES.into_iter().any(was_told)
+        handler.is_active() && handler.routing.send_resolved && EventKind::named().any(was_told)
     }
 
     /// Says that all was in vain, once for each webhook and event cooldown.
@@ -236,4 +251,16 @@ impl Monitor {
     pub(super) fn webhook_of(&self, handler: usize) -> Option<&Webhook> {
         self.config.handlers.get(handler).and_then(Handler::webhook)
     }
+}
+
+/// Until when nobody is told of an event, if silence or the hour wants it: what ends an alert, and what has happened once,
+/// waits in the outbox. What lasts is not made into an event before: it may be over by then.
+pub(super) fn held_until(expiry: &Expiry, event: &Event, now: UnixTime) -> UnixTime {
+    let lasts = event.closes.is_none() && event.kind.lasts();
+    if lasts || event.kind == EventKind::WebhookTest {
+        return UnixTime::default();
+    }
+    let (certificate, usage, places) = (&event.certificate, &event.usage, &event.presence.places);
+    let until = expiry.held_until(certificate, usage, places, event.alert().severity, now);
+    until.unwrap_or_default()
 }

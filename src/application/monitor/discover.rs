@@ -102,6 +102,11 @@ impl Discoverer {
         })
     }
 
+    /// Whether no round is going on.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
     /// Whether there is something to do at once.
     pub(super) const fn is_busy(&self) -> bool {
         !matches!(self.state, State::Idle | State::Asking(..))
@@ -220,17 +225,15 @@ impl Monitor {
                     return self.continue_with(State::Telling(survey, counts));
                 };
                 discoverer.issuers.extend(self.inventory.get(&id).and_then(issuer_of));
-                if self.inventory.forget_found(&id, number) {
-                    self.changes.note(&id);
-                    self.close_ended(&id, turn);
-                }
+                self.forget_missed(&id, number, turn);
                 self.continue_with(State::Sweeping(survey, counts, Some(id)))
             }
             State::Telling(mut survey, counts) => {
+                let number = discoverer.number;
                 turn.spend(1);
                 if let Some(stale) = survey.stale.pop() {
                     self.note_stale(&stale, turn);
-                } else if !self.close_slot(turn) {
+                } else if !self.close_slot(turn) && !self.conclude_parting(number, turn) {
                     self.finish(&survey, counts, turn);
                     return false;
                 }

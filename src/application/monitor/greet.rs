@@ -65,6 +65,7 @@ impl Monitor {
                     if let Some(asked) = self.asked.get_mut(index) {
                         *asked = Some(call);
                     }
+                    self.clock.sent(call, index, turn.now);
                     turn.effect(Effect::Call(question));
                 }
                 Err(problem) => {

@@ -10,7 +10,9 @@ use crate::application::discovery::Stale;
 use crate::application::inventory::Sighting;
 use crate::application::observation::Rejection as Observed;
 use crate::domain::ledger::{Notice, Repetition, repeat};
-use crate::domain::{CertId, Certificate, Event, EventKind, Incident, Reason, Rejection, Role, UnixTime, Usage};
+use crate::domain::{
+    CertId, Certificate, Event, EventKind, Incident, Presence, Reason, Rejection, Role, UnixTime, Usage,
+};
 
 /// Rounds of discovery in a row that must find Envoy serving another certificate than it holds: an update may be under way
 /// during one.
@@ -116,7 +118,7 @@ impl Monitor {
 
     /// Takes note of one of these places.
     pub(super) fn note_stale(&mut self, stale: &Stale, turn: &mut Turn) {
-        let incident = Incident::stale(&stale.served, &stale.held, &stale.usage, &stale.places);
+        let incident = Incident::stale(&stale.served, &stale.held, &stale.usage, Presence::at(&stale.places));
         let (about, usage) = (incident.about, incident.usage.clone());
         turn.spend(looking(self.slots.len()));
         let rounds = if let Some(slot) = self.slots.iter_mut().find(|slot| slot.about == about && slot.usage == usage) {
@@ -160,10 +162,22 @@ impl Monitor {
     }
 
     /// Tells of an incident, if its cooldown allows.
-    fn tell_incident(&mut self, incident: &Incident, turn: &mut Turn) {
-        let period = self.config.expiry.period();
+    pub(super) fn tell_incident(&mut self, incident: &Incident, turn: &mut Turn) {
+        self.tell_incident_of(incident, turn.now, turn);
+    }
+
+    /// The same where cooldowns count from `at`: for a round the time it was due.
+    pub(super) fn tell_incident_of(&mut self, incident: &Incident, at: UnixTime, turn: &mut Turn) {
+        let period = self.period_of(incident.kind);
         let last = self.last_notice(incident);
-        let repetition = repeat(last.map(|(_, notice)| notice), period, turn.now);
+        let repetition = repeat(last.map(|(_, notice)| notice), period, at);
+        if repetition == Repetition::Notify
+            && incident.kind.lasts()
+            && let Some(until) = self.incident_held_until(incident, turn.now)
+        {
+            // It is looked at again by then, and may be over.
+            return self.inventory.wake(incident.certificate.id, until);
+        }
         match (repetition, last) {
             (Repetition::Quiet, _) => self.refresh_incident(incident, turn),
             (Repetition::Retry, Some((usage, last))) => {
@@ -179,29 +193,30 @@ impl Monitor {
             (_, last) => {
                 turn.spend(EVENT);
                 // One that lasts has begun when it was first noticed; a handshake is over when it has failed.
-                let lasting = last.filter(|_| incident.kind == EventKind::CertificateStale);
+                let lasting = last.filter(|_| incident.kind.lasts());
                 let since = lasting.map_or(turn.now, |(_, last)| last.since);
-                let event = Event::of_incident(incident, since, period, turn.now, turn.now);
-                let notice = Notice {
-                    certificate: Rc::clone(&incident.certificate),
-                    kind: incident.kind,
-                    rule: incident.rule.clone(),
-                    since,
-                    remaining: Duration::ZERO,
-                    places: incident.places.clone(),
-                    at: turn.now,
-                    owed: Vec::new(),
-                };
+                let event = Event::of_incident(incident, since, period, at, turn.now);
+                let notice = Notice::of(&event, Duration::ZERO, at, None);
                 self.record(&incident.about).notices.insert(incident.usage.clone(), notice);
                 self.announce_event(&event, turn);
-                self.tell(&event, turn.now, None, turn);
+                self.tell(&event, at, None, turn);
             }
         }
     }
 
+    /// The length of the periods in which an incident of a kind is told once.
+    fn period_of(&self, kind: EventKind) -> Duration {
+        if kind.happens_once() { Duration::MAX } else { self.config.expiry.period() }
+    }
+
+    fn incident_held_until(&self, incident: &Incident, now: UnixTime) -> Option<UnixTime> {
+        let Incident { kind, certificate, usage, presence, .. } = incident;
+        self.config.expiry.held_until(certificate, usage, &presence.places, kind.severity(), now)
+    }
+
     /// Tells those receivers of an incident that lasts again that would take it for over otherwise.
     fn refresh_incident(&mut self, incident: &Incident, turn: &mut Turn) {
-        if incident.kind != EventKind::CertificateStale {
+        if !incident.kind.lasts() {
             return;
         }
         let Some((_, last)) = self.last_notice(incident) else { return };
@@ -221,7 +236,6 @@ impl Monitor {
 
     /// Tells of incidents again that somebody was not told of: a round of checks has begun.
     pub(super) fn retry_incidents(&mut self, turn: &mut Turn) {
-        let period = self.config.expiry.period();
         for (about, usage) in std::mem::take(&mut self.owed_incidents) {
             let notices = self.ledger.get(&about).map(|record| &record.notices);
             let Some(notice) = notices.and_then(|notices| notices.get(&usage)) else { continue };
@@ -229,6 +243,7 @@ impl Monitor {
                 continue;
             }
             let (since, noticed_at, owed) = (notice.since, notice.at, notice.owed.clone());
+            let period = self.period_of(notice.kind);
             let event =
                 Event::of_incident(&Incident::again(about, notice, &usage), since, period, noticed_at, turn.now);
             if let Some(notice) = self.record(&about).notices.get_mut(&usage) {

@@ -7,36 +7,49 @@ mod admin;
 mod admit;
 mod chain;
 mod check;
+mod clock;
 mod close;
+mod conditions;
 mod deliver;
 mod discover;
 mod flood;
 mod greet;
+mod heartbeat;
 mod incident;
+mod inform;
 mod observed;
+mod overdue;
 mod probe;
+mod renew;
 mod report;
 mod restore;
 mod send;
 mod settle;
+mod split;
 mod store;
+mod storm;
 mod turn;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use self::clock::Waking;
 use self::discover::Discoverer;
 use self::flood::Flood;
+use self::heartbeat::Heart;
 use self::incident::Slot;
 use self::observed::Batch;
 use self::probe::Probes;
+use self::renew::Renewals;
+use self::report::Said;
 use self::send::Draft;
+use self::storm::Storms;
 use self::turn::{Turn, WORK};
+use super::clock::Clock;
 use super::effect::{Answer, CallId, Effect};
-use super::inventory::{CONFIG_PLACE, Inventory, Source};
+use super::inventory::Inventory;
 use super::ledger::Ledger;
-use super::metric::Dropped;
 use super::outbox::{self, Outbox};
 use super::quarantine::Quarantine;
 use super::rounds::{FIRST_CHECK, Rounds};
@@ -46,7 +59,7 @@ use super::snapshot;
 use super::standing::Standing;
 use crate::config::{Config, Handler, Webhook};
 use crate::domain::chance::Chance;
-use crate::domain::{CertId, UnixTime, Usage};
+use crate::domain::{CertId, EventKind, UnixTime, Usage};
 use crate::render::fields::Proxy;
 
 /// Something that happened.
@@ -103,6 +116,11 @@ pub struct Monitor {
     chance: Chance,
     /// The time of the last tick.
     latest: UnixTime,
+    clock: Clock,
+    /// What is looked at again because the clock was set, or is right.
+    waking: Option<Waking>,
+    storms: Storms,
+    heart: Heart,
     /// The shards that were looked through for alerts that are over.
     swept: u16,
     /// What of these three has not been stored yet.
@@ -124,13 +142,13 @@ pub struct Monitor {
     slots: Vec<Slot>,
     /// Incidents that somebody was not told of, although all tries were made.
     owed_incidents: Vec<(CertId, Usage)>,
+    /// The kinds of event that tell what is true of a certificate and that somebody wants.
+    conditions: Vec<EventKind>,
+    renewals: Renewals,
     /// The APIs whose upstreams are known to be checked.
     upstream_apis: BTreeSet<String>,
     flood: Flood,
-    /// The bounds that were reached: one line says so of each.
-    reached: Vec<Dropped>,
-    /// Whether something in shared data was set aside: one line says so.
-    has_set_aside: bool,
+    said: Said,
     /// What is left of this tick's work.
     work: u32,
 }
@@ -153,7 +171,9 @@ impl Monitor {
             envoy: None,
             proxy: Rc::default(),
             inventory: Inventory::new(config.expiry.max_certificates),
-            outbox: Outbox::new(config.handlers.iter().map(terms)),
+            conditions: conditions::wanted(&config),
+            renewals: Renewals::of(&config),
+            outbox: Outbox::new(config.handlers.iter().map(|handler| terms(handler, config.expiry.digest))),
             config,
             missing,
             started: false,
@@ -168,6 +188,10 @@ impl Monitor {
             waiting_reported: vec![None; count],
             chance: Chance::new(seed),
             latest: UnixTime::default(),
+            clock: Clock::default(),
+            waking: None,
+            storms: Storms::default(),
+            heart: Heart::default(),
             swept: 0,
             changes: Changes::default(),
             quarantine: Quarantine::default(),
@@ -175,8 +199,7 @@ impl Monitor {
             owed_incidents: Vec::new(),
             upstream_apis: BTreeSet::new(),
             flood: Flood::default(),
-            reached: Vec::new(),
-            has_set_aside: false,
+            said: Said::default(),
             work: 0,
         }
     }
@@ -201,8 +224,10 @@ impl Monitor {
             Input::Answered(call, answer) => {
                 if let Some(answer) = self.take_admin_answer(call, answer)
                     && !self.conclude_probe(call, &answer, &turn)
+                    && !self.learn(call, &answer, &mut turn)
                 {
                     self.settle(call, &answer, &mut turn);
+                    self.note_date(call, &answer, &mut turn);
                 }
             }
         }
@@ -219,13 +244,17 @@ impl Monitor {
             || self.swept < SHARDS
             || self.probes.is_running()
             || self.discoverer.as_ref().is_some_and(Discoverer::is_busy)
+            || self.waking.is_some()
+            || self.has_storms_to_look_for()
             || self.has_abandoned();
         if is_busy || !self.started {
             return UnixTime::default();
         }
         let waiting = [self.rounds.next(), self.batch.next(), self.inventory.next_wakeup(), self.outbox.next()];
         let discovery = self.discoverer.as_ref().map(Discoverer::next);
-        let waiting = waiting.into_iter().chain([self.next_question()]).chain(discovery);
+        let questions = [self.next_question(), self.renewals.questions.next()];
+        let waiting = waiting.into_iter().chain(questions).chain([self.clock.next(), self.heart.next()]);
+        let waiting = waiting.chain(discovery);
         waiting.min().unwrap_or_default()
     }
 
@@ -264,25 +293,6 @@ impl Monitor {
         turn.into_effects()
     }
 
-    /// Lets nothing wait for longer than it ever would, when the clock was set back.
-    fn notice_time(&mut self, now: UnixTime) {
-        if now >= std::mem::replace(&mut self.latest, now) {
-            return;
-        }
-        for at in &mut self.ask_at {
-            *at = now.min(*at);
-        }
-        let config = &self.config;
-        if let Some(discoverer) = &mut self.discoverer {
-            discoverer.hasten(now);
-        }
-        self.outbox.hasten(now, |handler| {
-            let delivery = config.handlers.get(handler).and_then(Handler::webhook).map(|webhook| &webhook.delivery);
-            let wait = delivery.and_then(|delivery| delivery.batch).map(|(_, wait)| wait).unwrap_or_default();
-            delivery.map(|delivery| delivery.schedule.longest()).unwrap_or_default().max(wait)
-        });
-    }
-
     fn tick(&mut self, turn: &mut Turn) {
         if !self.started && self.list(turn) {
             self.started = true;
@@ -292,25 +302,32 @@ impl Monitor {
             return;
         }
         if self.retiring.is_none() {
+            self.look_at_clock(turn);
             self.notice_time(turn.now);
             self.batch.begin(turn.now);
             // What observers hand over is taken in after this tick, item by item: half of the work is kept for it.
-            let kept = if self.batch.is_running() || self.is_discovering(turn.now) { WORK / 2 } else { 0 };
+            let is_reading = !self.send_postponed(turn) && (self.batch.is_running() || self.is_discovering(turn.now));
+            let kept = if is_reading { WORK / 2 } else { 0 };
             turn.spend(kept);
             // Crossings first: they are promised to the second.
             self.invite_refused(turn);
             self.check_due(turn);
             self.ask(turn);
             self.probe(turn);
+            self.inquire(turn);
             self.send(turn);
             self.abandon(turn);
             self.sweep(turn);
             self.check_round(turn);
+            self.look_for_storms(turn);
+            self.give_signs_of_life(turn);
             self.store_first(turn);
             self.store(turn);
             self.send(turn);
             turn.gain(kept);
-            self.read(turn);
+            if is_reading {
+                self.read(turn);
+            }
         } else {
             self.store(turn);
         }
@@ -343,16 +360,17 @@ impl Monitor {
             turn.spend(1);
             self.listed = self.listed.saturating_add(1);
             self.recognise(&listed.certificate, turn);
-            let place = listed.place.as_ref().map(|name| format!("{CONFIG_PLACE}{name}"));
-            self.inventory.enter(&listed.certificate, &listed.usage, Source::Config, place.as_slice());
+            self.admit_listed(listed);
         }
         true
     }
 }
 
 /// What a handler bears; where its document says nothing, the default.
-fn terms(handler: &Handler) -> outbox::Terms {
-    let Some(Webhook { delivery, .. }) = handler.webhook() else { return outbox::Terms::default() };
+fn terms(handler: &Handler, digest: Option<Duration>) -> outbox::Terms {
+    let Some(Webhook { delivery, format, .. }) = handler.webhook() else { return outbox::Terms::default() };
+    // A webhook with a batch of its own keeps that.
+    let digest = digest.filter(|_| delivery.batch.is_none() && format.digests());
     let default = outbox::Terms::default();
     let (failures, open) = delivery.breaker;
     outbox::Terms {
@@ -363,5 +381,6 @@ fn terms(handler: &Handler) -> outbox::Terms {
             open: open.unwrap_or(default.breaker.open),
         },
         batch: delivery.batch.map(|(max, wait)| outbox::Batch { max, wait }),
+        digest: digest.map(|interval| outbox::Digest { interval }),
     }
 }

@@ -64,7 +64,7 @@ impl Monitor {
         if let (Some(holder), Some(api_id)) = (self.holder, &probe.api_id) {
             headers.push((HEADER.to_owned(), probe::header(holder, api_id)));
         }
-        Call { id, cluster: probe.cluster.clone(), headers, body: None, timeout: TIMEOUT, wants_body: false }
+        Call { id, cluster: probe.cluster.clone(), headers, body: None, timeout: TIMEOUT, largest_answer: 0 }
     }
 
     /// Takes note of what became of a probe; whether the call was one. What it met is seen by the observer.

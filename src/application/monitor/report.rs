@@ -14,6 +14,17 @@ use crate::domain::event::largest_unit;
 use crate::domain::time::HOUR;
 use crate::domain::{Certificate, Event, EventKind, Role, UnixTime, Usage};
 
+/// What the log says once.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    /// The bounds that were reached.
+    reached: Vec<Dropped>,
+    /// Something in shared data was set aside.
+    pub(super) set_aside: bool,
+    /// The threshold is too long for some certificates.
+    pub(super) short_lived: bool,
+}
+
 /// APIs that are announced; where the API is read from requests, anybody can name more.
 const MOST_ANNOUNCED: usize = 1_024;
 
@@ -23,7 +34,8 @@ impl Monitor {
         for line in &self.missing {
             error!("{line}");
         }
-        for line in &self.config.warnings {
+        let passed = self.config.expiry.passed_silences(turn.now);
+        for line in self.config.warnings.iter().chain(&passed) {
             warn!("{line}");
         }
         info!("{}", self.watching(turn.now));
@@ -37,6 +49,10 @@ impl Monitor {
         self.define_metrics(turn);
         self.open_lanes();
         self.test_webhooks(turn);
+        if !self.config.wants(EventKind::ClockSkewSuspected) {
+            // Another document has wanted to hear of it.
+            self.close_doubt(turn);
+        }
         if self.discoverer.is_none() {
             // Nobody looks at those places any more.
             self.begin_slots();
@@ -99,8 +115,8 @@ impl Monitor {
     /// Says once that a bound was reached, and counts what it cost.
     pub(super) fn reach(&mut self, bound: Dropped, cost: u64, turn: &mut Turn) {
         turn.count(Metric::dropped_total(bound), cost);
-        if !self.reached.contains(&bound) {
-            self.reached.push(bound);
+        if !self.said.reached.contains(&bound) {
+            self.said.reached.push(bound);
             let what = match bound {
                 Dropped::InventoryFull => {
                     "As many certificates are watched as max_certificates allows: peers that nobody has seen for longest \

@@ -26,7 +26,8 @@ impl Monitor {
             }
             SUSPECT => decode_ids(contents).map(|ids| ids.into_iter().take(1).for_each(|id| self.quarantine(id, turn))),
             _ => Snapshot::decode(contents).map(|snapshot| {
-                self.take_over_slots(snapshot.told_by(EventKind::CertificateStale));
+                self.storms.take_over(snapshot.told_elsewhere(EventKind::ExpiryStorm));
+                self.take_over_slots(snapshot.told_elsewhere(EventKind::CertificateStale));
                 for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger, self.discoverer.is_some()) {
                     self.take_over(undelivered, turn);
                 }
@@ -40,14 +41,14 @@ impl Monitor {
     /// What is in shared data, and not of this release, is left alone.
     fn set_aside(&mut self, turn: &mut Turn) {
         turn.count(Metric::dropped_total(Dropped::UnknownBlob), 1);
-        if !std::mem::replace(&mut self.has_set_aside, true) {
+        if !std::mem::replace(&mut self.said.set_aside, true) {
             warn!("What stands in shared data is not of this release: it is set aside, and nothing is known of before");
         }
     }
 
     /// Goes on with the delivery of an event, at once: whatever stood in its way may be gone with the predecessor.
     fn take_over(&mut self, undelivered: Undelivered, turn: &mut Turn) {
-        let Undelivered { event, webhook, tries, is_passed_on, noticed_at } = undelivered;
+        let Undelivered { event, webhook, tries, is_passed_on, noticed_at, not_before } = undelivered;
         let id = event.about;
         let config = Rc::clone(&self.config);
         self.changes.note(&id);
@@ -60,7 +61,7 @@ impl Monitor {
                 }
             }
             Some((index, handler)) if handler.is_active() && (is_passed_on || handler.wants(&event)) => {
-                let entry = Entry { tries, is_passed_on, ..Entry::new(event, noticed_at) };
+                let entry = Entry { tries, is_passed_on, not_before, ..Entry::new(event, noticed_at) };
                 let retries = handler.webhook().map(|webhook| &webhook.delivery.schedule);
                 if retries.is_some_and(|schedule| schedule.is_spent(tries)) {
                     // The last try was being made, and nobody knows what came of it.

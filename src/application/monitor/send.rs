@@ -7,12 +7,13 @@ use log::error;
 
 use super::Monitor;
 use super::flood::About;
-use super::turn::{SENDING, SENDING_MORE, Turn, signing};
-use crate::application::effect::{CallId, Effect};
+use super::turn::{SENDING, SENDING_MORE, Turn, WORK, digesting, listing, signing};
+use crate::application::effect::{Call, CallId, Effect};
 use crate::application::metric::{Metric, Outcome};
+use crate::application::outbox::Entry;
 use crate::application::request;
-use crate::config::Handler;
-use crate::domain::UnixTime;
+use crate::config::{Handler, Webhook};
+use crate::domain::{Detail, Event, UnixTime};
 use crate::render::TemplateError;
 use crate::render::fields::{Context, Proxy};
 
@@ -31,14 +32,45 @@ pub(super) struct Draft {
 /// Signing is work, so with several secrets it is less.
 const LARGEST_BATCH: usize = 60_000;
 
+/// What tells of more certificates than this is put together by a tick that does nothing else.
+const MOST_AT_ONCE: usize = 10;
+
 impl Monitor {
     /// Sends what may be sent now. What is not stored yet may not: its sender may not live to see the answer.
     pub(super) fn send(&mut self, turn: &mut Turn) {
         while turn.has_work_left() {
             let Some(draft) = self.draft.take().or_else(|| self.begin(turn.now)) else { break };
+            if self.is_large(&draft) {
+                // There may not be enough time left in this tick.
+                self.draft = Some(draft);
+                break;
+            }
             turn.spend(if draft.items.is_empty() { SENDING } else { SENDING_MORE });
             self.go_on_with(draft, turn);
         }
+    }
+
+    /// Sends what would be too much beside other work; whether there was something.
+    pub(super) fn send_postponed(&mut self, turn: &mut Turn) -> bool {
+        let Some(draft) = self.draft.take() else { return false };
+        if !self.is_large(&draft) {
+            self.draft = Some(draft);
+            return false;
+        }
+        self.go_on_with(draft, turn);
+        turn.spend(WORK);
+        true
+    }
+
+    /// Whether the next part of a request tells of many certificates.
+    fn is_large(&self, draft: &Draft) -> bool {
+        let entries = self.outbox.of_call(draft.handler, draft.call);
+        let listed = |entry: &Entry| match &entry.event.detail {
+            Detail::Listing(listing) => listing.certificates.len(),
+            _ => 1,
+        };
+        let count = if self.outbox.digests(draft.handler) { entries.len() } else { 1 };
+        count.max(entries.get(draft.items.len()).map_or(1, listed)) > MOST_AT_ONCE
     }
 
     fn begin(&mut self, now: UnixTime) -> Option<Draft> {
@@ -58,9 +90,15 @@ impl Monitor {
         let context = self.context(&proxy, turn.now);
         let entries = self.outbox.of_call(draft.handler, draft.call);
         let Some(webhook) = config.handlers.get(draft.handler).and_then(Handler::webhook) else { return };
+        if entries.len() > 1 && self.outbox.digests(draft.handler) {
+            return self.send_digest(&draft, webhook, turn);
+        }
         let secrets = webhook.signing.as_ref().map_or(0, |signing| signing.secrets.len());
         let largest = LARGEST_BATCH.checked_div(secrets).unwrap_or(LARGEST_BATCH);
         if let Some(entry) = entries.get(draft.items.len()).filter(|_| webhook.method.has_body()) {
+            if let Detail::Listing(listed) = &entry.event.detail {
+                turn.spend(listing(listed.certificates.len()));
+            }
             match webhook.format.item(&entry.event, context) {
                 Ok(item) if draft.size.saturating_add(item.len()) > largest && !draft.items.is_empty() => {
                     self.put_back(&draft, turn.now);
@@ -84,8 +122,34 @@ impl Monitor {
         let events: Vec<_> = entries.iter().map(|entry| &entry.event).collect();
         turn.spend(signing(draft.size.saturating_mul(secrets)));
         let span = self.chance.draw();
-        match request::deliver(webhook, &events, &draft.items, context, draft.call, span) {
-            Ok(call) => turn.effect(Effect::Call(call)),
+        let call = request::deliver(webhook, &events, &draft.items, context, draft.call, span);
+        self.send_off(&draft, call, turn);
+    }
+
+    /// Sends several events as one.
+    fn send_digest(&mut self, draft: &Draft, webhook: &Webhook, turn: &mut Turn) {
+        let proxy = Rc::clone(&self.proxy);
+        let context = self.context(&proxy, turn.now);
+        let span = self.chance.draw();
+        let entries = self.outbox.of_call(draft.handler, draft.call);
+        let events: Vec<_> = entries.iter().map(|entry| &entry.event).collect();
+        turn.spend(digesting(events.len()));
+        let Some(digest) = Event::digest(&events, 0) else { return };
+        let part = if webhook.method.has_body() { webhook.format.item(&digest, context).map(Some) } else { Ok(None) };
+        let call = part.and_then(|part| {
+            let size = part.as_ref().map_or(0, String::len);
+            turn.spend(signing(size.saturating_mul(webhook.signing.as_ref().map_or(0, |own| own.secrets.len()))));
+            request::deliver(webhook, &[&digest], part.as_slice(), context, draft.call, span)
+        });
+        self.send_off(draft, call, turn);
+    }
+
+    fn send_off(&mut self, draft: &Draft, call: Result<Call, TemplateError>, turn: &mut Turn) {
+        match call {
+            Ok(call) => {
+                self.clock.sent(call.id, draft.handler, turn.now);
+                turn.effect(Effect::Call(call));
+            }
             Err(problem) => {
                 // One of them must not keep the others from being sent.
                 self.log_template_error(draft.handler, &problem, turn);

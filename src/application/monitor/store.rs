@@ -43,7 +43,8 @@ impl Monitor {
     fn store_shard(&mut self, shard: u16, turn: &mut Turn) {
         self.prune(shard, turn);
         let Self { inventory, ledger, outbox, config, .. } = self;
-        let contents = Snapshot::of(shard, inventory, ledger, outbox, &config.handlers, self.retiring.is_some());
+        let contents =
+            Snapshot::of(shard, inventory, ledger, outbox, &config.handlers, self.retiring.is_some(), turn.now);
         turn.spend(storing(contents.len()).saturating_add(looking(outbox.len())));
         turn.effect(Effect::Store { key: snapshot::key(shard), contents });
     }
@@ -54,14 +55,34 @@ impl Monitor {
         let Config { expiry, handlers, discovery, .. } = &*self.config;
         let cooldowns = handlers.iter().map(|handler| handler.cooldown);
         let longest = cooldowns.chain([expiry.check_cooldown, expiry.period()]);
+        // The last sign of life is known until the next one.
+        let longest = longest.chain([expiry.heartbeat]);
         // A place whose renewal was not taken is looked at by rounds of discovery.
         let longest = longest.chain(discovery.iter().map(|discovery| discovery.interval)).max().unwrap_or(HOUR);
-        let (mut outdated, mut unwatched) = (Vec::new(), BTreeSet::new());
+        let (mut outdated, mut unwatched, mut slots) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let mut looked_at = 0_usize;
         for (id, record) in self.ledger.shard_mut(shard) {
             looked_at = looked_at.saturating_add(1);
+            if let Some(habit) = &record.habit {
+                match habit.lives().last() {
+                    Some(last) if self.renewals.keeps_habits && !habit.is_outdated(turn.now) => {
+                        slots.insert((last.end, *id));
+                    }
+                    _ => outdated.push(*id),
+                }
+                continue;
+            }
             if let Some(watched) = self.inventory.get(id) {
                 record.keep_within(MOST_NOTICES, |usage| watched.sighting(usage).is_some());
+                continue;
+            }
+            // What is true of a certificate is remembered for as long as that is watched; storms, and doubts about the clock,
+            // are forgotten when they are over.
+            let is_kept = record.notices.values().any(|notice| {
+                !notice.kind.is_of_certificate()
+                    || (notice.is_of_condition() && self.inventory.contains(&notice.certificate.id))
+            });
+            if is_kept {
                 continue;
             }
             match record.latest() {
@@ -75,6 +96,10 @@ impl Monitor {
         let excess = unwatched.len().saturating_sub(spare);
         for _ in 0..excess {
             outdated.extend(unwatched.pop_first().map(|(_, id)| id));
+        }
+        // Of slots there may be more than of certificates: those whose certificates have ended for longest make room.
+        for _ in spare.saturating_mul(2)..slots.len() {
+            outdated.extend(slots.pop_first().map(|(_, id)| id));
         }
         for id in outdated {
             self.ledger.forget(&id);

@@ -3,12 +3,15 @@
 use crate::application::effect::Effect;
 use crate::application::metric::Metric;
 use crate::domain::UnixTime;
+use crate::domain::event::MOST_LISTED;
 
 /// Work that one tick may do. A unit is some 20,000 wasm instructions, and tests/abi/instructions.rs holds a callback to
 /// ten million, which is below 5 ms.
 pub(super) const WORK: u32 = 270;
 /// What deciding about one usage of a certificate costs, beside the unit for looking at the certificate.
 pub(super) const ASSESSING: u32 = 2;
+/// What asking for a usage of a certificate what is true of it beside its end costs.
+pub(super) const CONDITIONS: u32 = 1;
 /// What making an event costs.
 pub(super) const EVENT: u32 = 22;
 /// What rendering and sending a request costs.
@@ -16,6 +19,16 @@ pub(super) const SENDING: u32 = 60;
 
 /// What every further event in a request costs.
 pub(super) const SENDING_MORE: u32 = 55;
+
+/// What a list of that many certificates in an event costs beside that.
+pub(super) fn listing(certificates: usize) -> u32 {
+    by_size(certificates.saturating_mul(3), 2)
+}
+
+/// What telling of that many events as one costs.
+pub(super) fn digesting(events: usize) -> u32 {
+    u32::try_from(events.min(MOST_LISTED).saturating_mul(4)).unwrap_or(u32::MAX)
+}
 
 /// What signing that many bytes costs.
 pub(super) fn signing(bytes: usize) -> u32 {
@@ -25,6 +38,11 @@ pub(super) fn signing(bytes: usize) -> u32 {
 /// What looking through that many entries of an outbox costs.
 pub(super) fn looking(entries: usize) -> u32 {
     by_size(entries, 60)
+}
+
+/// What comparing a certificate with that many others costs.
+pub(super) fn looking_up(others: usize) -> u32 {
+    by_size(others, 8)
 }
 
 /// What parsing an observation of that many bytes costs.

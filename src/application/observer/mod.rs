@@ -12,7 +12,8 @@ use std::time::Duration;
 use log::warn;
 
 use self::rejections::{Rejections, is_cut_off};
-use self::seen::{SHORTEST_PAUSE, Seen};
+pub use self::seen::SHORTEST_PAUSE;
+use self::seen::Seen;
 use self::side::{DOWNSTREAM, Shown, Side, Source, UPSTREAM};
 use super::lease::{Lease, SILENT, Watch};
 use super::metric::{Dropped, Metric};

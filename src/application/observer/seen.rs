@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::domain::UnixTime;
 
 /// Nothing is handed over a second time within this, and what could not be read is not looked for again.
-pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
+pub const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Entries of one generation. Two generations of a hundred bytes each stay well below the memory that a worker's VM has.
 const GENERATION: usize = 1_024;

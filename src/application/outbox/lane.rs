@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::breaker::{Breaker, Limits};
 use super::{CallId, Entry};
 use crate::domain::backoff::LONGEST_WISH;
-use crate::domain::{CertId, Event, UnixTime};
+use crate::domain::{CertId, Detail, Event, EventKind, UnixTime};
 
 /// Certificates that are remembered because their events found no room. What is owed about others is found by rounds.
 const MOST_REFUSED: usize = 20_000;
@@ -22,6 +22,13 @@ pub struct Batch {
     pub wait: Duration,
 }
 
+/// Several events told as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// The time between two of them.
+    pub interval: Duration,
+}
+
 /// What one webhook bears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -33,18 +40,33 @@ pub struct Terms {
     pub breaker: Limits,
     /// Several events in one request.
     pub batch: Option<Batch>,
+    /// Several events as one.
+    pub digest: Option<Digest>,
 }
+
+/// The first event of a digest waits so long for others: what happens at the same time is found within seconds.
+const GATHERING: Duration = Duration::from_secs(10);
+/// Events that one digest tells of.
+const MOST_IN_DIGEST: usize = 1_000;
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { max_pending: 1_000, max_in_flight: 4, breaker: Limits::default(), batch: None }
+        Self { max_pending: 1_000, max_in_flight: 4, breaker: Limits::default(), batch: None, digest: None }
     }
 }
 
 impl Terms {
-    /// How long a new event waits for others.
-    pub(super) fn wait(&self) -> Duration {
-        self.batch.map(|batch| batch.wait).unwrap_or_default()
+    /// How long a new event may wait for others.
+    fn wait(&self) -> Duration {
+        match (self.digest, self.batch) {
+            (Some(digest), _) => digest.interval.max(GATHERING),
+            (None, batch) => batch.map(|batch| batch.wait).unwrap_or_default(),
+        }
+    }
+
+    /// How many events go together at most.
+    fn most(&self) -> usize {
+        if self.digest.is_some() { MOST_IN_DIGEST } else { self.batch.map_or(1, |batch| batch.max) }
     }
 }
 
@@ -67,6 +89,8 @@ pub(super) struct Lane {
     pub(super) pace: Duration,
     /// Nothing is sent.
     pub(super) is_closed: bool,
+    /// When the last digest was made.
+    last_digest: UnixTime,
 }
 
 impl Lane {
@@ -112,11 +136,25 @@ impl Lane {
         self.waiting.insert((due, number), entry);
     }
 
+    /// When a new event is to be sent that others may go with.
+    pub(super) fn due(&self, entry: &Entry, now: UnixTime) -> UnixTime {
+        let due = match self.terms.digest {
+            _ if entry.tries > 0 || !joins_digests(&entry.event) && self.terms.digest.is_some() => now,
+            Some(Digest { interval }) => {
+                // One from the future was made before the clock was set back.
+                let next = now.since(self.last_digest).map_or(now, |_| self.last_digest.after(interval));
+                next.max(now.after(GATHERING))
+            }
+            None => now.after(self.terms.wait()),
+        };
+        due.max(entry.not_before)
+    }
+
     /// Takes the least severe of what waits, the oldest of these, if it is less severe than `entry`, or as severe and older.
     pub(super) fn yield_to(&mut self, entry: &Entry) -> Option<Entry> {
         // The end of an alert is as severe as the alert: whoever has heard of it waits for its end. What comes back after a
         // failure has a new number; the event is as old as before.
-        let rank = |entry: &Entry| (entry.event.alert().severity(), entry.noticed_at);
+        let rank = |entry: &Entry| (entry.event.alert().severity, entry.noticed_at);
         let (key, least) = self.waiting.iter().min_by_key(|((_, number), entry)| (rank(entry), *number))?;
         if rank(least) >= rank(entry) {
             return None;
@@ -152,8 +190,8 @@ impl Lane {
 
     /// When a batch is full: those who still wait for company need not any more.
     fn filled_at(&self) -> Option<UnixTime> {
-        let batch = self.terms.batch?;
-        let mut fresh = self.waiting.iter().filter(|(_, entry)| entry.tries == 0);
+        let batch = self.terms.batch.filter(|_| self.terms.digest.is_none())?;
+        let mut fresh = self.waiting.iter().filter(|((due, _), entry)| entry.is_fresh(due.before(batch.wait)));
         let ((due, _), _) = fresh.nth(batch.max.checked_sub(1)?)?;
         Some(due.before(batch.wait))
     }
@@ -161,7 +199,14 @@ impl Lane {
     /// The certificates of what goes next, as far as it is due.
     pub(super) fn first_certificates(&self, now: UnixTime) -> impl Iterator<Item = &CertId> {
         let is_ready = self.next() <= now;
-        let count = if is_ready { self.terms.batch.map_or(self.terms.max_in_flight, |batch| batch.max) } else { 0 };
+        let alone = self.terms.batch.is_none() && self.terms.digest.is_none();
+        let count = if !is_ready {
+            0
+        } else if alone {
+            self.terms.max_in_flight
+        } else {
+            self.terms.most()
+        };
         self.waiting.values().take(count).map(|entry| &entry.event.about)
     }
 
@@ -173,24 +218,29 @@ impl Lane {
         is_stored: &impl Fn(&CertId) -> bool,
         may_join: &impl Fn(&Event, &Event) -> bool,
     ) -> bool {
-        let most = self.terms.batch.map_or(1, |batch| batch.max);
+        let most = self.terms.most();
         let until = now.after(self.terms.wait());
         let due = self.waiting.range(..=(until, u64::MAX)).take(most.saturating_add(MOST_LOOKED_AT));
         let mut chosen: Vec<(UnixTime, u64)> = Vec::new();
         let mut first: Option<&Entry> = None;
         let mut waits_for_storage = false;
         // Only what was never tried goes before its time.
-        for (key, entry) in due.filter(|((due, _), entry)| *due <= now || entry.tries == 0) {
+        for (key, entry) in due.filter(|((due, _), entry)| *due <= now || entry.is_fresh(now)) {
             // In their order, whatever else is going on: what is not stored yet is waited for.
             waits_for_storage = !is_stored(&entry.event.about);
             if waits_for_storage {
                 break;
             }
-            let joins = first.is_none_or(|first| !first.alone && !entry.alone && may_join(&first.event, &entry.event));
+            let joins = first.is_none_or(|first| !first.alone && !entry.alone && self.joins(first, entry, may_join));
             if joins && chosen.len() < most {
                 first.get_or_insert(entry);
                 chosen.push(*key);
             }
+        }
+        // What is told as one goes as one: the rest of it is stored within a few ticks.
+        let waits_for_all = |(due, _): &(UnixTime, u64)| now < due.after(GATHERING);
+        if waits_for_storage && self.terms.digest.is_some() && chosen.first().is_none_or(waits_for_all) {
+            return false;
         }
         // Those that wait for company go when there is enough of it.
         let is_due = chosen.first().is_some_and(|(due, _)| *due <= now);
@@ -204,12 +254,22 @@ impl Lane {
         }
         let has_some = !entries.is_empty();
         if has_some {
+            if entries.len() > 1 || entries.iter().any(|entry| joins_digests(&entry.event)) {
+                self.last_digest = now;
+            }
             self.in_flight.push((call, entries));
             if !self.pace.is_zero() {
                 self.pause(now, self.pace);
             }
         }
         has_some
+    }
+
+    fn joins(&self, first: &Entry, entry: &Entry, may_join: &impl Fn(&Event, &Event) -> bool) -> bool {
+        match self.terms.digest {
+            Some(_) => joins_digests(&first.event) && joins_digests(&entry.event),
+            None => may_join(&first.event, &entry.event),
+        }
     }
 
     /// The entries of a call, to be changed.
@@ -245,123 +305,25 @@ impl Lane {
     }
 
     /// Makes everything due that waits longer than any pause lasts: the clock was set back.
-    pub(super) fn hasten(&mut self, now: UnixTime, longest: Duration) {
-        while let Some(last) = self.waiting.last_entry().filter(|last| last.key().0 > now.after(longest)) {
-            let ((_, number), entry) = last.remove_entry();
-            self.waiting.insert((now, number), entry);
+    pub(super) fn hasten(&mut self, now: UnixTime, longest: Duration, held_until: &dyn Fn(&Event) -> UnixTime) {
+        let late = (now.after(longest), 0);
+        let mut keys = Vec::new();
+        keys.extend(self.waiting.range(late..).map(|(key, _)| *key));
+        for key in keys {
+            let Some(mut entry) = self.waiting.remove(&key) else { continue };
+            // Nights are those of the clock as it is now.
+            entry.not_before = if entry.not_before > now { held_until(&entry.event) } else { entry.not_before };
+            self.waiting.insert((now.max(entry.not_before), key.1), entry);
         }
         self.paused_until = self.paused_until.min(now.after(LONGEST_WISH));
         self.breaker.hasten(&self.terms.breaker, now);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::EventKind;
-    use crate::render::fields::samples;
-
-    /// An event about a certificate of that name.
-    fn event(kind: EventKind, name: &str) -> Event {
-        let mut event = samples().into_iter().find(|event| event.kind == kind).unwrap();
-        let certificate = std::rc::Rc::make_mut(&mut event.certificate);
-        certificate.id = CertId::of_der(name.as_bytes());
-        name.clone_into(&mut certificate.name);
-        event.about = event.certificate.id;
-        event
-    }
-
-    fn soon(name: &str) -> Event {
-        event(EventKind::CertificateExpiringSoon, name)
-    }
-
-    fn expired(name: &str) -> Event {
-        event(EventKind::CertificateExpired, name)
-    }
-
-    #[test]
-    fn the_least_severe_makes_room_the_oldest_of_these_and_nobody_for_something_milder() {
-        let mut lane = Lane::new(Terms::default());
-        let now = UnixTime::from_secs(1_000);
-        // One that has failed stands behind those that came after it, and is older all the same.
-        let entries = [(expired("d"), 4), (soon("c"), 3), (soon("b"), 2), (expired("a"), 1)];
-        for (number, (event, seconds)) in (1..).zip(entries) {
-            lane.push(Entry::new(event, now.after(Duration::from_secs(seconds))), now, number);
-        }
-        let names = |yielded: Option<Entry>| yielded.map(|entry| entry.event.certificate.name.clone());
-        let mut yielded = Vec::new();
-        for newcomer in [expired("x"), soon("y"), soon("z"), expired("x"), expired("y"), expired("z")] {
-            yielded.push(names(lane.yield_to(&Entry::new(newcomer, now.after(Duration::from_secs(9))))));
-        }
-        let expected = [Some("b"), Some("c"), None, Some("a"), Some("d"), None];
-        assert_eq!(yielded, expected.map(|name| name.map(str::to_owned)));
-    }
-
-    #[test]
-    fn a_receiver_that_asks_for_a_pause_gets_one_at_a_time_and_more_with_every_good_answer() {
-        let mut lane = Lane::new(Terms { max_in_flight: 3, ..Terms::default() });
-        let now = UnixTime::from_secs(1_000);
-        for (number, name) in (1..).zip(["a", "b", "c", "d", "e", "f"]) {
-            lane.push(Entry::new(soon(name), now), now, number);
-        }
-        let mut calls = 0;
-        let mut take = |lane: &mut Lane| {
-            let mut taken = 0;
-            while lane.next() <= now {
-                calls += 1;
-                assert!(lane.take(CallId(calls), now, &|_| true, &|_, _| true));
-                taken += 1;
-            }
-            taken
-        };
-        assert_eq!(take(&mut lane), 3);
-        for call in 1..=3 {
-            lane.answered(CallId(call));
-        }
-        lane.throttle(now, Duration::ZERO);
-        assert_eq!(take(&mut lane), 1);
-        lane.answered(CallId(4));
-        lane.relax();
-        assert_eq!(take(&mut lane), 2);
-    }
-
-    #[test]
-    fn what_was_noticed_later_is_never_replaced_and_takes_the_place_of_what_fails() {
-        let mut lane = Lane::new(Terms::default());
-        let now = UnixTime::from_secs(1_000);
-        let (older, newer) = (Entry::new(soon("a"), now), Entry::new(expired("a"), now.after(Duration::from_secs(1))));
-        lane.push(newer.clone(), now, 1);
-        lane.push(older.clone(), now.after(Duration::from_secs(1)), 2);
-        assert_eq!(lane.take_back().map(|entry| entry.event.kind), Some(EventKind::CertificateExpired));
-        assert!(lane.take_back().is_none());
-
-        lane.push(older.clone(), now, 3);
-        assert!(lane.take(CallId(1), now, &|_| true, &|_, _| true));
-        lane.push(newer, now, 4);
-        assert!(lane.take(CallId(2), now, &|_| true, &|_, _| true));
-        lane.push(older, now.after(Duration::from_secs(1)), 5);
-        assert!(lane.take_back().is_none(), "what is being sent was noticed later");
-        assert!(lane.answered(CallId(2)).is_some_and(|entries| !entries[0].is_superseded));
-        assert!(
-            lane.answered(CallId(1)).is_some_and(|entries| entries[0].is_superseded),
-            "also when that one is delivered"
-        );
-    }
-
-    #[test]
-    fn those_that_cannot_go_together_do_not_keep_each_other_waiting_once_there_are_enough() {
-        let batch = Some(Batch { max: 2, wait: Duration::from_secs(300) });
-        let mut lane = Lane::new(Terms { batch, ..Terms::default() });
-        let now = UnixTime::from_secs(1_000);
-        let due = now.after(Duration::from_secs(300));
-        lane.push(Entry::new(soon("a"), now), due, 1);
-        lane.push(Entry::new(expired("b"), now), due, 2);
-        let same_kind = |a: &Event, b: &Event| a.kind == b.kind;
-        let mut calls = 0;
-        while lane.next() <= now {
-            calls += 1;
-            assert!(lane.take(CallId(calls), now, &|_| true, &same_kind), "nothing to do, and no time to do it");
-        }
-        assert_eq!(calls, 1);
-    }
+/// Whether an event may be told as one of several: what tells of the proxy, and a test, goes at once and alone.
+fn joins_digests(event: &Event) -> bool {
+    event.is_of_certificate() && event.kind != EventKind::WebhookTest && !matches!(event.detail, Detail::Listing(_))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ mod lane;
 use std::time::Duration;
 
 pub use breaker::Limits;
-pub use lane::{Batch, Terms};
+pub use lane::{Batch, Digest, Terms};
 
 use lane::Lane;
 
@@ -25,6 +25,8 @@ pub struct Entry {
     pub noticed_at: UnixTime,
     /// Whether it goes to this webhook because another one did not take it.
     pub is_passed_on: bool,
+    /// It is held back until then: it tells of nothing that anybody has to know at night.
+    pub not_before: UnixTime,
     /// Whether it must not share a request: one that it shared was refused.
     pub alone: bool,
     /// Whether another event about the same waits in its place while it is being sent.
@@ -34,7 +36,13 @@ pub struct Entry {
 impl Entry {
     /// An entry for an event that was noticed at that time, which nobody has tried to deliver.
     pub const fn new(event: Event, noticed_at: UnixTime) -> Self {
-        Self { event, tries: 0, noticed_at, is_passed_on: false, alone: false, is_superseded: false }
+        let not_before = UnixTime::from_secs(0);
+        Self { event, tries: 0, noticed_at, is_passed_on: false, not_before, alone: false, is_superseded: false }
+    }
+
+    /// Whether it was never tried, and may wait for company, or go before its time with others.
+    fn is_fresh(&self, now: UnixTime) -> bool {
+        self.tries == 0 && self.not_before <= now
     }
 
     fn is_about_same(&self, other: &Self) -> bool {
@@ -87,14 +95,19 @@ impl Outbox {
         self.lanes.get_mut(handler)?.yield_to(entry)
     }
 
-    /// How long a new event for a webhook waits for others to go with it.
-    pub fn wait_of(&self, handler: usize) -> Duration {
-        self.lanes.get(handler).map(|lane| lane.terms().wait()).unwrap_or_default()
+    /// When an event for a webhook is to be sent that others may go with.
+    pub fn due(&self, handler: usize, entry: &Entry, now: UnixTime) -> UnixTime {
+        self.lanes.get(handler).map_or(now, |lane| lane.due(entry, now))
     }
 
     /// Whether an event about this certificate and usage is on its way to a webhook.
     pub fn contains(&self, handler: usize, id: &CertId, usage: &Usage) -> bool {
         self.lanes.get(handler).is_some_and(|lane| lane.entries().any(|known| known.is_about(id, usage)))
+    }
+
+    /// Whether a webhook is told of several events as one.
+    pub fn digests(&self, handler: usize) -> bool {
+        self.lanes.get(handler).is_some_and(|lane| lane.terms().digest.is_some())
     }
 
     /// Remembers a certificate whose event found no room; whether it is the first one since there was room.
@@ -201,9 +214,14 @@ impl Outbox {
     }
 
     /// Makes everything due that waits longer than any pause lasts: the clock was set back.
-    pub fn hasten(&mut self, now: UnixTime, longest: impl Fn(usize) -> Duration) {
+    pub fn hasten(
+        &mut self,
+        now: UnixTime,
+        longest: impl Fn(usize) -> Duration,
+        held_until: &dyn Fn(&Event) -> UnixTime,
+    ) {
         for (index, lane) in self.lanes.iter_mut().enumerate() {
-            lane.hasten(now, longest(index));
+            lane.hasten(now, longest(index), held_until);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::application::inventory::MOST_PLACES;
 use crate::application::shared_data::fingerprint;
 use crate::domain::certificate::{IdSource, Key, MOST_NAMES, Position, Signature};
 use crate::domain::text::{harmless, is_harmless};
-use crate::domain::{CertId, Certificate, Role, UnixTime, Usage};
+use crate::domain::{CertId, Certificate, Origin, Presence, Role, UnixTime, Usage};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredCertificate {
@@ -41,6 +41,40 @@ pub(super) struct StoredUsage {
     /// Its place in [`Role::ALL`].
     role: u8,
     api_id: Option<String>,
+    place: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredPresence {
+    places: Vec<String>,
+    api_ids: Vec<String>,
+    /// Its place in [`Origin::ALL`].
+    origin: u8,
+    first_seen: Option<i64>,
+    last_seen: Option<i64>,
+}
+
+impl StoredPresence {
+    pub(super) fn of(presence: &Presence) -> Self {
+        let Presence { places, api_ids, origin, first_seen, last_seen } = presence;
+        Self {
+            places: places.clone(),
+            api_ids: api_ids.clone(),
+            origin: *origin as u8,
+            first_seen: first_seen.map(UnixTime::millis),
+            last_seen: last_seen.map(UnixTime::millis),
+        }
+    }
+
+    pub(super) fn into_presence(self) -> Presence {
+        Presence {
+            places: cleaned_places(self.places),
+            api_ids: cleaned_places(self.api_ids),
+            origin: Origin::ALL.get(usize::from(self.origin)).copied().unwrap_or_default(),
+            first_seen: self.first_seen.map(UnixTime::from_millis),
+            last_seen: self.last_seen.map(UnixTime::from_millis),
+        }
+    }
 }
 
 /// Text that anybody may have put there. Nearly always it is what we have written, and need not be written again.
@@ -102,16 +136,20 @@ impl StoredCertificate {
 
 impl StoredUsage {
     pub(super) fn of(usage: &Usage) -> Self {
-        Self { role: usage.role() as u8, api_id: usage.api_id().map(str::to_owned) }
+        Self {
+            role: usage.role() as u8,
+            api_id: usage.api_id().map(str::to_owned),
+            place: usage.place().map(str::to_owned),
+        }
     }
 
     pub(super) fn into_usage(self) -> Option<Usage> {
         let role = Role::ALL.get(usize::from(self.role))?;
-        Some(Usage::new(*role, self.api_id.map(cleaned)))
+        Some(Usage::new(*role, self.api_id.map(cleaned)).at(self.place.map(cleaned)))
     }
 
     pub(super) fn to_usage(&self) -> Option<Usage> {
-        Self { role: self.role, api_id: self.api_id.clone() }.into_usage()
+        Self { role: self.role, api_id: self.api_id.clone(), place: self.place.clone() }.into_usage()
     }
 }
 

@@ -1,13 +1,12 @@
 //! Events on their way in their stored form.
 
-use std::rc::Rc;
-
 use serde::{Deserialize, Serialize};
 
-use super::certificate::{StoredCertificate, StoredUsage, cleaned, cleaned_places};
+use super::certificate::{StoredCertificate, StoredPresence, StoredUsage, cleaned};
+use super::detail::{StoredAlert, StoredDetail};
 use crate::application::outbox::Entry;
 use crate::application::shared_data::fingerprint;
-use crate::domain::{CertId, Detail, Event, EventKind, Reason, Rejection, UnixTime};
+use crate::domain::{CertId, Event, EventKind, Severity, UnixTime};
 
 /// An event that was on its way.
 #[derive(Debug)]
@@ -18,25 +17,21 @@ pub(in crate::application) struct Undelivered {
     pub(in crate::application) tries: u32,
     pub(in crate::application) is_passed_on: bool,
     pub(in crate::application) noticed_at: UnixTime,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum StoredDetail {
-    Nothing,
-    Held(StoredCertificate),
-    Rejection { reason: String, text: String, address: Option<String> },
+    pub(in crate::application) not_before: UnixTime,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredEntry {
     id: String,
     event: String,
-    closes: Option<String>,
+    /// Its place in [`Severity::ALL`].
+    severity: u8,
+    closes: Option<StoredAlert>,
     #[serde(with = "fingerprint")]
     about: CertId,
     certificate: StoredCertificate,
     usage: StoredUsage,
-    places: Vec<String>,
+    presence: StoredPresence,
     detail: StoredDetail,
     rule: String,
     since: i64,
@@ -45,31 +40,7 @@ pub(super) struct StoredEntry {
     pub(super) tries: u32,
     is_passed_on: bool,
     noticed_at: i64,
-}
-
-impl StoredDetail {
-    pub(super) fn of(detail: &Detail) -> Self {
-        match detail {
-            Detail::Nothing => Self::Nothing,
-            Detail::Held(certificate) => Self::Held(StoredCertificate::of(certificate)),
-            Detail::Rejection(rejection) => {
-                let Rejection { reason, text, address } = &**rejection;
-                Self::Rejection { reason: reason.as_str().to_owned(), text: text.clone(), address: address.clone() }
-            }
-        }
-    }
-
-    pub(super) fn into_detail(self) -> Option<Detail> {
-        Some(match self {
-            Self::Nothing => Detail::Nothing,
-            Self::Held(certificate) => Detail::Held(certificate.into_certificate()),
-            Self::Rejection { reason, text, address } => Detail::Rejection(Rc::new(Rejection {
-                reason: Reason::parse(&reason)?,
-                text: cleaned(text),
-                address: address.map(cleaned),
-            })),
-        })
-    }
+    not_before: i64,
 }
 
 impl StoredEntry {
@@ -78,11 +49,12 @@ impl StoredEntry {
         Self {
             id: event.id.clone(),
             event: event.kind.as_str().to_owned(),
-            closes: event.closes.map(|kind| kind.as_str().to_owned()),
+            severity: event.severity as u8,
+            closes: event.closes.as_ref().map(StoredAlert::of),
             about: event.about,
             certificate: StoredCertificate::of(&event.certificate),
             usage: StoredUsage::of(&event.usage),
-            places: event.places.clone(),
+            presence: StoredPresence::of(&event.presence),
             detail: StoredDetail::of(&event.detail),
             rule: event.rule.clone(),
             since: event.since.millis(),
@@ -91,6 +63,7 @@ impl StoredEntry {
             tries,
             is_passed_on: entry.is_passed_on,
             noticed_at: entry.noticed_at.millis(),
+            not_before: entry.not_before.millis(),
         }
     }
 
@@ -100,22 +73,28 @@ impl StoredEntry {
         if !is_id {
             return None;
         }
-        let places = cleaned_places(self.places);
+        // One that cannot be read is worse than none: it would open what it was to close.
+        let closes = match self.closes {
+            Some(alert) => Some(alert.into_alert()?),
+            None => None,
+        };
         let event = Event {
             id: self.id,
             kind: EventKind::parse(&self.event)?,
-            closes: self.closes.as_deref().and_then(EventKind::parse),
+            severity: Severity::ALL.get(usize::from(self.severity)).copied()?,
+            closes,
             about: self.about,
             certificate: self.certificate.into_certificate(),
             usage: self.usage.into_usage()?,
-            places,
+            presence: self.presence.into_presence(),
             detail: self.detail.into_detail()?,
             rule: cleaned(self.rule),
             since: UnixTime::from_millis(self.since),
             timestamp: UnixTime::from_millis(self.timestamp),
         };
         let noticed_at = UnixTime::from_millis(self.noticed_at);
+        let not_before = UnixTime::from_millis(self.not_before);
         let Self { webhook, tries, is_passed_on, .. } = self;
-        Some(Undelivered { event, webhook, tries, is_passed_on, noticed_at })
+        Some(Undelivered { event, webhook, tries, is_passed_on, noticed_at, not_before })
     }
 }

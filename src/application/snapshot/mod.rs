@@ -4,9 +4,11 @@
 //! entry without its cooldown a double one.
 
 mod certificate;
+mod detail;
 mod entry;
 mod peer;
 mod record;
+mod renewal;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,14 +46,16 @@ impl Snapshot {
         outbox: &Outbox,
         handlers: &[Handler],
         is_retiring: bool,
+        now: UnixTime,
     ) -> Vec<u8> {
         // A try is counted before it is made: what is due may be sent at any moment, unless nothing is sent any more.
-        let counted = |due: Option<UnixTime>, tries: u32| {
-            if due.is_some() && !is_retiring { tries.saturating_add(1) } else { tries }
+        let counted = |due: Option<UnixTime>, entry: &Entry| {
+            let may_be_sent = due.is_some() && !is_retiring && entry.not_before <= now;
+            entry.tries.saturating_add(u32::from(may_be_sent))
         };
         let entry = |due: Option<UnixTime>, handler: usize, entry: &Entry| {
             let name = handlers.get(handler)?.name.clone();
-            Some(StoredEntry::of(entry, name, counted(due, entry.tries)))
+            Some(StoredEntry::of(entry, name, counted(due, entry)))
         };
         // In the order in which they are to be sent.
         let mut entries: Vec<_> = outbox.shard(shard).collect();
@@ -68,9 +72,9 @@ impl Snapshot {
         decode(contents)
     }
 
-    /// What was told by events of a kind: of what, and in which usage.
-    pub(super) fn told_by(&self, kind: EventKind) -> impl Iterator<Item = (CertId, Usage)> {
-        self.records.iter().flat_map(move |record| record.told_by(kind).map(|usage| (record.id, usage)))
+    /// What was told by events of a kind about something else than one certificate: of what, and in which usage.
+    pub(super) fn told_elsewhere(&self, kind: EventKind) -> impl Iterator<Item = (CertId, Usage)> {
+        self.records.iter().flat_map(move |record| record.told_elsewhere(kind).map(|usage| (record.id, usage)))
     }
 
     /// Hands over what a predecessor knew: peers to the inventory, records to the ledger. What is left is to be sent.

@@ -18,17 +18,19 @@ pub(super) struct StoredSighting {
     last_seen: Option<i64>,
     is_found: bool,
     places: Vec<String>,
+    api_ids: Vec<String>,
 }
 
 impl StoredSighting {
     /// What somebody has told of, beside the document.
     pub(super) fn of(sighting: &Sighting) -> Option<Self> {
-        let Sighting { usage, last_seen, found_in, places, .. } = sighting;
+        let Sighting { usage, last_seen, found_in, places, api_ids, .. } = sighting;
         (last_seen.is_some() || found_in.is_some()).then(|| Self {
             usage: StoredUsage::of(usage),
             last_seen: last_seen.map(UnixTime::millis),
             is_found: found_in.is_some(),
             places: places.clone(),
+            api_ids: api_ids.clone(),
         })
     }
 
@@ -38,6 +40,7 @@ impl StoredSighting {
         sighting.last_seen = self.last_seen.map(UnixTime::from_millis);
         sighting.found_in = (self.is_found && discovers).then_some(BEFORE);
         sighting.places = cleaned_places(self.places);
+        sighting.api_ids = cleaned_places(self.api_ids);
         (!sighting.is_of_peer() || sighting.last_seen.is_some()).then_some(sighting)
     }
 }

@@ -1,13 +1,20 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::detail::StoredDetail;
 use super::*;
+use crate::application::advice::Advice;
 use crate::application::inventory::Source;
 use crate::application::outbox::Terms;
 use crate::application::shards::shard_of;
 use crate::config::Config;
+use crate::decode::renewal_info::Window;
+use crate::domain::event::{Counts, Listed, ListedEvent, Listing, Report};
 use crate::domain::ledger::Notice;
-use crate::domain::{CertId, Certificate, Detail, Event, EventKind, Reason, Rejection, Role, Usage};
+use crate::domain::renewal::{Habit, Life};
+use crate::domain::{
+    Alert, CertId, Certificate, Detail, Event, EventKind, Origin, Presence, Reason, Rejection, Role, Severity, Usage,
+};
 
 struct Known {
     inventory: Inventory,
@@ -16,6 +23,16 @@ struct Known {
     handlers: Vec<Handler>,
     certificate: Rc<Certificate>,
     usage: Usage,
+}
+
+fn presence() -> Presence {
+    Presence {
+        places: vec!["listener/ingress".into()],
+        api_ids: vec!["orders".into()],
+        origin: Origin::Admin,
+        first_seen: Some(UnixTime::from_secs(3)),
+        last_seen: Some(UnixTime::from_secs(4)),
+    }
 }
 
 fn known() -> Known {
@@ -32,26 +49,49 @@ fn known() -> Known {
     inventory.enter(&certificate, &Usage::new(Role::Ca, None), Source::Config, &[]);
     let record = ledger.change(&certificate.id);
     record.checked_at = Some(UnixTime::from_secs(7));
+    record.first_seen = Some(UnixTime::from_secs(3));
+    record.is_one_of_several = true;
     let notice = Notice {
         certificate: Rc::clone(&certificate),
         kind: EventKind::CertificateExpiringSoon,
+        severity: Severity::Critical,
+        warned: vec![Severity::Info, Severity::Warning],
         rule: "30d".into(),
         since: UnixTime::from_secs(1),
         remaining: Duration::from_secs(5),
-        places: vec!["listener/ingress".into()],
+        presence: presence(),
+        detail: Detail::Due { at: UnixTime::from_secs(2), text: "näme".into() },
         at: UnixTime::from_millis(1_500),
         owed: vec!["dev".into()],
     };
     record.notices.insert(usage.clone(), notice);
+    record.advice = Some(Box::new(Advice {
+        window: Some(Window {
+            start: UnixTime::from_secs(10),
+            end: UnixTime::from_secs(20),
+            explanation_url: Some("https://acme.example/why".into()),
+        }),
+        moved_from: Some(UnixTime::from_secs(15)),
+        ask_at: UnixTime::from_millis(16_500),
+        failures: 3,
+    }));
+    let life =
+        |begin, end| Life { id: certificate.id, begin: UnixTime::from_secs(begin), end: UnixTime::from_secs(end) };
+    record.habit = Some(Box::new(Habit::of([life(0, 90), life(60, 150)].into_iter())));
     record.told.insert((usage.clone(), EventKind::CertificateExpired, "ops".into()), UnixTime::from_secs(9));
     let event = Event {
         id: "0123456789abcdef0123456789abcdef".into(),
         kind: EventKind::CertificateExpiringSoon,
-        closes: None,
+        severity: Severity::Critical,
+        closes: Some(Alert {
+            kind: EventKind::CertificateExpired,
+            severity: Severity::Critical,
+            warned: vec![Severity::Warning],
+        }),
         about: certificate.id,
         certificate: certificate.clone(),
         usage: usage.clone(),
-        places: vec!["listener/ingress".into()],
+        presence: presence(),
         detail: Detail::Rejection(Rc::new(Rejection {
             reason: Reason::Expired,
             text: "näme".into(),
@@ -74,6 +114,7 @@ fn stored(known: &Known, is_retiring: bool) -> Vec<u8> {
         &known.outbox,
         &known.handlers,
         is_retiring,
+        UnixTime::from_secs(60),
     )
 }
 
@@ -107,4 +148,39 @@ fn part_of_a_shard_is_nothing() {
         assert!(Snapshot::decode(&stored[..length]).is_none(), "the first {length} bytes");
     }
     assert!(Snapshot::decode(b"another plugin's text").is_none());
+}
+
+#[test]
+fn every_detail_is_read_back_as_it_was() {
+    let known = known();
+    let listed = |event| Listed {
+        id: known.certificate.id,
+        name: "näme".into(),
+        usage: known.usage.clone().at(Some("secret/edge".into())),
+        not_after: UnixTime::from_secs(5),
+        event,
+    };
+    let event = ListedEvent {
+        id: "0".repeat(32),
+        kind: EventKind::CertificateExpired,
+        severity: Severity::Critical,
+        rule: "expired".into(),
+        message: "Certificate näme expired 1 day ago".into(),
+    };
+    let mut report = Report {
+        configuration: "0".repeat(64),
+        next: Some(("näme".into(), UnixTime::from_secs(5))),
+        ..Report::default()
+    };
+    report.roles[2] = Counts { total: 3, expiring: 2, expired: 1 };
+    for detail in [
+        Detail::Nothing,
+        Detail::Other(Rc::clone(&known.certificate)),
+        Detail::Text("näme".into()),
+        Detail::Due { at: UnixTime::from_millis(5), text: "näme".into() },
+        Detail::Listing(Rc::new(Listing { total: 7, certificates: vec![listed(None), listed(Some(event))] })),
+        Detail::Report(Rc::new(report)),
+    ] {
+        assert_eq!(StoredDetail::of(&detail).into_detail(), Some(detail));
+    }
 }

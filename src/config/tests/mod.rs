@@ -1,6 +1,8 @@
 //! Documents and what becomes of them, down to the words.
 
 mod discovery;
+mod exceptions;
+mod expiry;
 mod tyk;
 mod webhooks;
 
@@ -42,7 +44,7 @@ fn webhook(config: &Config) -> &Webhook {
 #[test]
 fn no_document_at_all_is_all_defaults() {
     let config = load("");
-    assert_eq!(config.expiry.rules, [Rule::expired(), Rule::days(30)]);
+    assert_eq!(config.expiry.plan.rules, [Rule::expired(), Rule::days(30)]);
     let seconds = [config.expiry.check_cooldown, config.expiry.event_cooldown, config.expiry.check_interval];
     assert_eq!(seconds.map(|length| length.as_secs()), [86_400, 86_400, 3_600]);
     assert!(config.observe.client && config.observe.upstream && config.observe.flush.as_secs() == 5);
@@ -76,7 +78,8 @@ fn every_key_of_a_webhook_is_read() {
     assert!(!handler.enabled && handler.cooldown.as_secs() == 7);
     let webhook = webhook(&config);
     assert_eq!((webhook.method, webhook.timeout.as_secs(), webhook.headers[0].0.as_str()), (Method::Put, 300, "x-a"));
-    assert_eq!(load(&webhook_with(r#", "events": ["*"]"#)).handlers[0].routing.events, EventKind::OF_CERTIFICATES);
+    let all: Vec<_> = EventKind::named().collect();
+    assert_eq!(load(&webhook_with(r#", "events": ["*"]"#)).handlers[0].routing.events, all);
 }
 
 #[test]
@@ -132,9 +135,11 @@ fn a_wrong_value_is_named_with_its_path_and_what_is_allowed() {
             "webhooks[0].method: \"TRACE\" is not allowed; expected one of GET, PUT, POST, PATCH, DELETE".into(),
         ),
         (
-            webhook_with(r#", "events": ["CertificateRenewed"]"#),
-            "webhooks[0].events[0]: \"CertificateRenewed\" is not allowed; expected one of *, CertificateExpiringSoon, \
-             CertificateExpired, CertificateResolved, CertificateStale, CertificateRejected"
+            webhook_with(r#", "events": ["CertificateRevoked"]"#),
+            "webhooks[0].events[0]: \"CertificateRevoked\" is not allowed; expected one of *, CertificateExpiringSoon, \
+             CertificateExpired, CertificateResolved, CertificateStale, CertificateRejected, CertificateRenewed, \
+             CertificateRenewalOverdue, CertificateDiscovered, CertificateNotYetValid, ChainExpiresFirst, \
+             CertificateWeak, ExpiryStorm, MonitorHeartbeat, ClockSkewSuspected"
                 .into(),
         ),
         (

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{load, only_problem, problems, webhook_with};
 use crate::config::Handler;
 use crate::domain::ledger::Notice;
-use crate::domain::{CertId, Certificate, Event, EventKind, Role, Severity, UnixTime, Usage};
+use crate::domain::{CertId, Certificate, Detail, Event, EventKind, Presence, Role, Severity, UnixTime, Usage};
 use crate::render::fields::samples;
 use crate::render::format::Context;
 
@@ -24,6 +24,7 @@ fn event(kind: EventKind, api_id: Option<&str>) -> Event {
     event.certificate = Rc::new(certificate);
     event.usage = usage;
     event.kind = kind;
+    event.severity = kind.severity();
     event
 }
 
@@ -32,9 +33,25 @@ fn closing(alert: EventKind) -> Event {
     let Event { certificate, usage, rule, .. } = event(alert, Some("orders"));
     let remaining = Duration::from_secs(u64::from(alert == EventKind::CertificateExpiringSoon));
     let (about, at) = (certificate.id, UnixTime::from_secs(5));
-    let notice =
-        Notice { certificate, kind: alert, rule, since: at, remaining, places: Vec::new(), at, owed: Vec::new() };
-    Event::closing(about, &notice, &usage, UnixTime::from_secs(9))
+    let (presence, detail, owed) = (Presence::default(), Detail::Nothing, Vec::new());
+    let mut notice = Notice {
+        certificate,
+        kind: alert,
+        severity: alert.severity(),
+        warned: Vec::new(),
+        rule,
+        since: at,
+        remaining,
+        presence,
+        detail,
+        at,
+        owed,
+    };
+    if alert == EventKind::CertificateExpired {
+        // One that has ended was about to end before.
+        notice.warned.push(Severity::Warning);
+    }
+    Event::closing(about, &notice, None, &usage, UnixTime::from_secs(9))
 }
 
 #[test]
@@ -63,7 +80,7 @@ fn an_event_must_match_all_that_a_webhook_says() {
     let soon = event(EventKind::CertificateExpiringSoon, None);
     assert!(!handler(r#", "min_severity": "critical""#).wants(&soon));
     assert!(!handler(r#", "api_ids": ["*"]"#).wants(&soon), "without an API no pattern matches");
-    assert_eq!(soon.severity(), Severity::Warning);
+    assert_eq!(soon.severity, Severity::Warning);
 }
 
 #[test]
@@ -84,6 +101,19 @@ fn what_closes_an_alert_follows_it_where_that_is_wanted() {
         let handler = handler(keys);
         assert_eq!((handler.wants(&soon), handler.wants(&expired)), (follows_soon, follows_expired), "{keys}");
     }
+}
+
+#[test]
+fn a_format_is_sent_what_it_has_a_place_for_and_what_it_has_not_is_warned_of() {
+    let keys = |events: &str| webhook_with(&format!(r#", "format": "infisical", "events": [{events}]"#));
+    let told = |events: &str, event: &Event| load(&keys(events)).handlers[0].wants(event);
+    let (soon, stale) = (event(EventKind::CertificateExpiringSoon, None), event(EventKind::CertificateStale, None));
+    assert!(told(r#""*""#, &soon) && !told(r#""*""#, &stale));
+    assert!(!told(r#""*""#, &closing(EventKind::CertificateStale)), "nor that it is over");
+    let warnings = |events: &str| load(&keys(events)).warnings;
+    let expected = "webhooks[0].events[1]: this event is not sent here: the format has no place for it";
+    assert_eq!(warnings(r#""CertificateExpired", "CertificateStale""#), [expected]);
+    assert_eq!(warnings(r#""*""#), [""; 0], "who wants all takes what there is");
 }
 
 #[test]

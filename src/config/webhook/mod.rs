@@ -93,8 +93,14 @@ impl Handler {
         self.enabled && self.is_switched_off && self.is_meant_for(event)
     }
 
+    /// Whether its body has a place for `event`.
+    pub fn carries(&self, event: &Event) -> bool {
+        self.webhook().is_none_or(|webhook| webhook.format.carries(event))
+    }
+
     fn is_meant_for(&self, event: &Event) -> bool {
         match event.kind {
+            _ if !self.carries(event) => false,
             EventKind::WebhookTest => self.webhook().is_some_and(|webhook| webhook.test_on_start),
             _ => self.routing.wants(event),
         }
@@ -198,6 +204,7 @@ fn read_handler(
     let routing = routing::read(entry, body.preset.is_some_and(Preset::resolves));
     let delivery = delivery::read(entry);
     refuse_contradictions(entry, method, &body, &delivery);
+    warn_of_untold(entry, &body);
     let (handshake, test_on_start) = (flag("handshake").unwrap_or(false), flag("test_on_start").unwrap_or(false));
     let enabled = flag("enabled").unwrap_or(true);
     let (name, cluster) = (name?, cluster?);
@@ -247,6 +254,17 @@ fn refuse_contradictions(entry: &Object<'_>, method: Method, body: &body::Body, 
     if !method.has_body() {
         for key in ["template", "signing", "batch"] {
             refuse(key, "needs a body, and this method has none");
+        }
+    }
+}
+
+/// Events that are named, and that the body has no place for.
+fn warn_of_untold(entry: &Object<'_>, body: &body::Body) {
+    let items = entry.get("events").filter(Node::is_list).and_then(|node| node.list()).unwrap_or_default();
+    for node in items {
+        let kind = node.as_text().and_then(EventKind::parse);
+        if kind.is_some_and(|kind| body.preset.is_some_and(|preset| !preset.carries(kind))) {
+            node.warn("this event is not sent here: the format has no place for it");
         }
     }
 }

@@ -3,7 +3,7 @@
 use wildmatch::WildMatch;
 
 use super::super::reader::{Node, Object};
-use crate::domain::{Event, EventKind, Role, Severity};
+use crate::domain::{Alert, Event, EventKind, Role, Severity};
 
 /// What a handler wants to hear of: an event must match every part.
 #[derive(Debug)]
@@ -37,23 +37,27 @@ impl Routing {
 
     /// Whether `event` is wanted.
     pub fn wants(&self, event: &Event) -> bool {
-        self.wants_kind(event)
-            && self.roles.contains(&event.usage.role())
-            && self.knows_api(event)
-            && self.knows_name(event)
+        // What tells of the proxy has no role and no name.
+        self.wants_kind(event) && (!event.is_of_certificate() || self.wants_certificate(event))
+    }
+
+    fn wants_certificate(&self, event: &Event) -> bool {
+        self.roles.contains(&event.usage.role()) && self.knows_api(event) && self.knows_name(event)
     }
 
     fn wants_kind(&self, event: &Event) -> bool {
-        let wants = |kind: EventKind| self.events.contains(&kind) && self.severities.contains(&kind.severity());
-        match event.closes {
+        let wants =
+            |kind: EventKind, severity: Severity| self.events.contains(&kind) && self.severities.contains(&severity);
+        match &event.closes {
             // It follows its alert; who names it wants it of all that they would want.
-            Some(alert) => {
-                // One that has ended was about to end before.
-                let was_told = wants(alert)
-                    || (alert == EventKind::CertificateExpired && wants(EventKind::CertificateExpiringSoon));
-                (self.send_resolved && was_told) || self.events.contains(&event.kind)
+            Some(Alert { kind, severity, warned }) => {
+                // One that has ended was about to end before, also where nobody remembers what was said then.
+                let is_forgotten = *kind == EventKind::CertificateExpired && warned.is_empty();
+                let warned = if is_forgotten { &[Severity::Warning] } else { warned.as_slice() };
+                let was_warned = warned.iter().any(|warned| wants(EventKind::CertificateExpiringSoon, *warned));
+                (self.send_resolved && (wants(*kind, *severity) || was_warned)) || self.events.contains(&event.kind)
             }
-            None => wants(event.kind),
+            None => wants(event.kind, event.severity),
         }
     }
 
@@ -99,8 +103,8 @@ pub(super) fn read(entry: &Object<'_>, sends_resolved: bool) -> Routing {
 
 /// A list of events; it may be empty where another webhook passes on what it cannot deliver (see `check_successions`).
 fn read_events(node: &Node<'_>) -> Vec<EventKind> {
-    let kinds = EventKind::OF_CERTIFICATES;
-    let mut words: Vec<(&str, &[EventKind])> = vec![("*", &EventKind::OF_CERTIFICATES)];
+    let kinds: Vec<_> = EventKind::named().collect();
+    let mut words: Vec<(&str, &[EventKind])> = vec![("*", &kinds)];
     words.extend(kinds.iter().map(|kind| (kind.as_str(), std::slice::from_ref(kind))));
     let items = node.list().unwrap_or_default();
     let mut read: Vec<EventKind> = items.iter().filter_map(|item| item.word(&words)).flatten().copied().collect();

@@ -1,132 +1,29 @@
 //! What a receiver is told.
 
-use std::fmt;
+mod detail;
+mod digest;
+mod kind;
+mod message;
+
 use std::rc::Rc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+pub use self::detail::{Counts, Detail, Listed, ListedEvent, Listing, MOST_LISTED, Report};
+pub use self::kind::{EventKind, Severity};
+pub use self::message::{largest_unit, time_left};
+
+use self::message::whole;
 use super::assessment::Crossing;
 use super::certificate::{CertId, Certificate};
 use super::incident::Incident;
 use super::ledger::Notice;
-use super::rejection::{Reason, Rejection};
+use super::presence::Presence;
 use super::role::{Role, Usage};
 use super::rule::Rule;
 use super::text::hex;
-use super::time::{DAY, HOUR, MINUTE, UnixTime};
-
-/// The kinds of event. The names of the first two are Tyk's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventKind {
-    /// A certificate is within a threshold of its end.
-    CertificateExpiringSoon,
-    /// A certificate has ended.
-    CertificateExpired,
-    /// A certificate that people were warned of is not in use any more. Closes the warning.
-    CertificateResolved,
-    /// Envoy holds a certificate that it does not serve: the one before is in use still.
-    CertificateStale,
-    /// A handshake failed because of a certificate.
-    CertificateRejected,
-    /// Nothing happened: somebody wants to know whether a webhook works.
-    WebhookTest,
-}
-
-impl EventKind {
-    /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::CertificateExpiringSoon,
-        Self::CertificateExpired,
-        Self::CertificateResolved,
-        Self::CertificateStale,
-        Self::CertificateRejected,
-        Self::WebhookTest,
-    ];
-    /// Tyk's two: what a webhook is told of that does not say otherwise.
-    pub const OF_TYK: [Self; 2] = [Self::CertificateExpiringSoon, Self::CertificateExpired];
-    /// What happens to certificates.
-    pub const OF_CERTIFICATES: [Self; 5] = [
-        Self::CertificateExpiringSoon,
-        Self::CertificateExpired,
-        Self::CertificateResolved,
-        Self::CertificateStale,
-        Self::CertificateRejected,
-    ];
-
-    /// The name in configuration, bodies, logs and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CertificateExpiringSoon => "CertificateExpiringSoon",
-            Self::CertificateExpired => "CertificateExpired",
-            Self::CertificateResolved => "CertificateResolved",
-            Self::CertificateStale => "CertificateStale",
-            Self::CertificateRejected => "CertificateRejected",
-            Self::WebhookTest => "WebhookTest",
-        }
-    }
-
-    /// The kind of that name, if there is one.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-
-    /// The kind that crossing `rule` makes.
-    pub const fn of(rule: &Rule) -> Self {
-        if rule.is_expiry() { Self::CertificateExpired } else { Self::CertificateExpiringSoon }
-    }
-
-    /// How bad it is.
-    pub const fn severity(self) -> Severity {
-        match self {
-            Self::CertificateExpired | Self::CertificateRejected => Severity::Critical,
-            Self::CertificateExpiringSoon | Self::CertificateStale => Severity::Warning,
-            Self::CertificateResolved | Self::WebhookTest => Severity::Info,
-        }
-    }
-}
-
-impl fmt::Display for EventKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// How bad an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Something is to be done, and there is time for it.
-    Warning,
-    /// Something is broken.
-    Critical,
-}
-
-impl Severity {
-    /// Every severity, the mildest first.
-    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
-
-    /// The word of configuration and bodies.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-/// What an event has to say beside its certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Detail {
-    /// Nothing.
-    Nothing,
-    /// The certificate that Envoy holds and does not serve.
-    Held(Rc<Certificate>),
-    /// The handshake that failed.
-    Rejection(Rc<Rejection>),
-}
+use super::time::{DAY, UnixTime};
 
 /// One event about one certificate in one usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,8 +33,10 @@ pub struct Event {
     pub id: String,
     /// What happened.
     pub kind: EventKind,
-    /// The kind of the alert that it closes, if it closes one.
-    pub closes: Option<EventKind>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The alert that it closes, if it closes one.
+    pub closes: Option<Alert>,
     /// What it is about, as the ledger and the outbox know it: the certificate's id, or one that stands for the place
     /// where it happened.
     pub about: CertId,
@@ -145,8 +44,8 @@ pub struct Event {
     pub certificate: Rc<Certificate>,
     /// What the certificate is used for.
     pub usage: Usage,
-    /// Where the certificate sits: `listener/ingress`, `cluster/orders`, `secret/edge`.
-    pub places: Vec<String>,
+    /// Where and when this proxy has met the certificate.
+    pub presence: Presence,
     /// What else there is to say.
     pub detail: Detail,
     /// The name of the rule that was crossed, or of what is wrong.
@@ -157,13 +56,24 @@ pub struct Event {
     pub timestamp: UnixTime,
 }
 
+/// What was told, as long as it is true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// The kind of event that was told last.
+    pub kind: EventKind,
+    /// How bad it was.
+    pub severity: Severity,
+    /// How bad the warnings were that came before: whoever got one of them wants to hear of the end, too.
+    pub warned: Vec<Severity>,
+}
+
 impl Event {
     /// The event of `certificate` crossing a rule. `counted_from` is the moment whose cooldown `period` numbers the
     /// event: `now`, or for a repeated delivery the moment of the first one.
     pub fn new(
         certificate: &Rc<Certificate>,
         usage: &Usage,
-        places: &[String],
+        presence: Presence,
         crossing: &Crossing<'_>,
         period: Duration,
         counted_from: UnixTime,
@@ -174,11 +84,12 @@ impl Event {
         Self {
             id: id(certificate.id, usage, &[kind.as_str(), crossing.rule.name()], number),
             kind,
+            severity: crossing.severity,
             closes: None,
             about: certificate.id,
             certificate: Rc::clone(certificate),
             usage: usage.clone(),
-            places: places.to_vec(),
+            presence,
             detail: Detail::Nothing,
             rule: crossing.rule.name().to_owned(),
             since: crossing.at,
@@ -187,20 +98,27 @@ impl Event {
     }
 
     /// The event that closes the alert of which `notice` tells and that was about `about`: the certificate is not used like
-    /// this any more.
-    pub fn closing(about: CertId, notice: &Notice, usage: &Usage, now: UnixTime) -> Self {
-        let Notice { certificate, rule, since, places, at, .. } = notice;
-        let kind = EventKind::CertificateResolved;
+    /// this any more, or `successor` has taken its place.
+    pub fn closing(
+        about: CertId,
+        notice: &Notice,
+        successor: Option<&Rc<Certificate>>,
+        usage: &Usage,
+        now: UnixTime,
+    ) -> Self {
+        let Notice { certificate, rule, since, presence, at, .. } = notice;
+        let kind = successor.map_or(EventKind::CertificateResolved, |_| EventKind::CertificateRenewed);
         let number = u128::from(at.millis().unsigned_abs());
         Self {
             id: id(about, usage, &[kind.as_str(), rule], number),
             kind,
-            closes: Some(notice.kind),
+            severity: kind.severity(),
+            closes: Some(notice.alert()),
             about,
             certificate: Rc::clone(certificate),
             usage: usage.clone(),
-            places: places.clone(),
-            detail: Detail::Nothing,
+            presence: presence.clone(),
+            detail: successor.map_or(Detail::Nothing, |successor| Detail::Other(Rc::clone(successor))),
             rule: rule.clone(),
             since: *since,
             timestamp: now,
@@ -215,20 +133,27 @@ impl Event {
         counted_from: UnixTime,
         now: UnixTime,
     ) -> Self {
-        let Incident { kind, about, certificate, usage, places, detail, rule } = incident.clone();
-        let number = periods_between(UnixTime::from_secs(0), counted_from, period);
-        let held = match &detail {
-            Detail::Held(certificate) => certificate.id.to_string(),
-            Detail::Nothing | Detail::Rejection(_) => String::new(),
+        let Incident { kind, about, certificate, usage, presence, detail, rule } = incident.clone();
+        let number = match &detail {
+            // Whenever it is told: it is told again when it has doubled.
+            Detail::Listing(listing) if kind == EventKind::ExpiryStorm => {
+                listing.total.checked_ilog2().unwrap_or_default().into()
+            }
+            _ => periods_between(UnixTime::from_secs(0), counted_from, period),
+        };
+        let other = match &detail {
+            Detail::Other(certificate) => certificate.id.to_string(),
+            _ => String::new(),
         };
         Self {
-            id: id(about, &usage, &[kind.as_str(), &rule, &held], number),
+            id: id(about, &usage, &[kind.as_str(), &rule, &other], number),
             kind,
+            severity: kind.severity(),
             closes: None,
             about,
             certificate,
             usage,
-            places,
+            presence,
             detail,
             rule,
             since,
@@ -241,7 +166,7 @@ impl Event {
     pub fn test(webhook: &str, document: u32, now: UnixTime) -> Self {
         let kind = EventKind::WebhookTest;
         let rule = Rule::days(30);
-        let end = now.after(rule.remaining());
+        let end = now.after(DAY.saturating_mul(30));
         let name = "cert-expiry-monitor";
         let certificate = Rc::new(Certificate {
             not_before: now,
@@ -254,11 +179,12 @@ impl Event {
         Self {
             id: id(certificate.id, &usage, &[kind.as_str(), webhook], document.into()),
             kind,
+            severity: kind.severity(),
             closes: None,
             about: certificate.id,
             certificate,
             usage,
-            places: Vec::new(),
+            presence: Presence::default(),
             detail: Detail::Nothing,
             rule: rule.name().to_owned(),
             since: now,
@@ -278,14 +204,14 @@ impl Event {
         short_hex(hash)
     }
 
-    /// How bad it is.
-    pub const fn severity(&self) -> Severity {
-        self.kind.severity()
+    /// The alert that it is, or that it closes: the same from its first event to its last.
+    pub fn alert(&self) -> Alert {
+        self.closes.clone().unwrap_or_else(|| Alert { kind: self.kind, severity: self.severity, warned: Vec::new() })
     }
 
-    /// The kind of the alert that it is, or that it closes: what the alert is called as long as it lasts.
-    pub fn alert(&self) -> EventKind {
-        self.closes.unwrap_or(self.kind)
+    /// Whether it says that something is over, or was renewed.
+    pub const fn is_over(&self) -> bool {
+        self.closes.is_some() || self.kind.closes()
     }
 
     /// The same for all events about one certificate in one usage: names the alert, or the incident, that they are part of.
@@ -293,42 +219,14 @@ impl Event {
         id(self.about, &self.usage, &[], 0)
     }
 
-    /// The first place, for people.
-    fn place(&self) -> &str {
-        self.places.first().map_or("an unknown place", String::as_str)
+    /// Whether it tells of one certificate: the end of an alert does if the alert did.
+    pub fn is_of_certificate(&self) -> bool {
+        self.kind.is_of_certificate() && self.closes.as_ref().is_none_or(|alert| alert.kind.is_of_certificate())
     }
 
-    /// One sentence for people.
-    pub fn message(&self) -> String {
-        let Certificate { name, not_after, .. } = &*self.certificate;
-        match self.kind {
-            EventKind::CertificateExpiringSoon => {
-                format!("Certificate {name} is expiring in {}", time_left(self.timestamp.until(*not_after)))
-            }
-            EventKind::CertificateExpired => {
-                format!("Certificate {name} expired {} ago", largest_unit(not_after.until(self.timestamp)))
-            }
-            EventKind::CertificateResolved if self.closes == Some(EventKind::CertificateStale) => {
-                format!("Certificate {name} is not in use any more in place of a newer one")
-            }
-            EventKind::CertificateResolved => format!("Certificate {name} is not in use any more"),
-            EventKind::CertificateStale => {
-                format!("Certificate {name} is still in use at {}, although Envoy holds a newer one", self.place())
-            }
-            EventKind::CertificateRejected => self.rejection_message(),
-            EventKind::WebhookTest => "This is a test of a webhook, no certificate is concerned".to_owned(),
-        }
-    }
-
-    fn rejection_message(&self) -> String {
-        let (place, rule) = (self.place(), &self.rule);
-        let name = &self.certificate.name;
-        let name = if name.is_empty() { String::new() } else { format!(" {name}") };
-        match self.usage.role() {
-            _ if *rule == Reason::Refused.as_str() => format!("The upstream at {place} refuses our certificate"),
-            Role::Upstream => format!("Certificate{name} of the upstream at {place} was rejected: {rule}"),
-            _ => format!("Certificate{name} of a client at {place} was rejected: {rule}"),
-        }
+    /// Whole seconds until the certificate's end, rounded down; below zero once it has ended.
+    pub fn seconds_remaining(&self) -> i64 {
+        self.certificate.not_after.millis().saturating_sub(self.timestamp.millis()).div_euclid(1_000)
     }
 
     /// Whole days until the certificate's end, rounded down; zero once it has ended.
@@ -342,33 +240,6 @@ impl Event {
     }
 }
 
-/// `2 days and 5 hours`, `2 days`, `5 hours`, `7 minutes` or `less than a minute`.
-pub fn time_left(length: Duration) -> String {
-    let hours = whole(length, HOUR) % 24;
-    match whole(length, DAY) {
-        0 => largest_unit(length),
-        days if hours == 0 => counted(days, "day"),
-        days => format!("{} and {}", counted(days, "day"), counted(hours, "hour")),
-    }
-}
-
-/// `2 days`, `5 hours`, `7 minutes` or `less than a minute`.
-pub fn largest_unit(length: Duration) -> String {
-    [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")]
-        .into_iter()
-        .map(|(unit, name)| (whole(length, unit), name))
-        .find(|(count, _)| *count > 0)
-        .map_or_else(|| "less than a minute".to_owned(), |(count, name)| counted(count, name))
-}
-
-fn whole(length: Duration, unit: Duration) -> u64 {
-    length.as_secs().checked_div(unit.as_secs()).unwrap_or_default()
-}
-
-fn counted(count: u64, unit: &str) -> String {
-    if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") }
-}
-
 fn periods_between(crossing: UnixTime, now: UnixTime, period: Duration) -> u128 {
     crossing.until(now).as_millis().checked_div(period.as_millis()).unwrap_or_default()
 }
@@ -377,7 +248,9 @@ fn id(about: CertId, usage: &Usage, what: &[&str], number: u128) -> String {
     let mut hash = Sha256::new();
     hash.update(about.to_bytes());
     // Each part ends in a byte that no part contains, so that no two lists of parts are the same bytes.
-    for part in [usage.role().as_str(), usage.api_id().unwrap_or_default()].iter().chain(what) {
+    for part in
+        [usage.role().as_str(), usage.api_id().unwrap_or_default()].iter().chain(usage.place().iter()).chain(what)
+    {
         hash.update(part.as_bytes());
         hash.update([0]);
     }

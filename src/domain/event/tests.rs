@@ -5,8 +5,9 @@ fn event(offset_secs: i64, rule: &Rule) -> Event {
     let certificate = Rc::new(Certificate::bare(CertId::of_der(b"der"), "localhost", END));
     let usage = Usage::new(Role::Client, Some("orders".into()));
     let now = UnixTime::from_secs(END.secs() + offset_secs);
-    let crossing = Crossing { rule, at: END.before(rule.remaining()) };
-    Event::new(&certificate, &usage, &[], &crossing, DAY, now, now)
+    let remaining = rule.remaining_of(None).unwrap();
+    let crossing = Crossing { rule, remaining, at: END.before(remaining), severity: rule.severity() };
+    Event::new(&certificate, &usage, Presence::default(), &crossing, DAY, now, now)
 }
 
 #[test]
@@ -50,6 +51,30 @@ fn days_are_rounded_down() {
     assert_eq!(event(-2 * 86_400 - 86_399, &Rule::days(30)).days_remaining(), 2);
     assert_eq!(event(86_399, &Rule::expired()).days_since_expiry(), 0);
     assert_eq!(event(86_400, &Rule::expired()).days_since_expiry(), 1);
+}
+
+#[test]
+fn seconds_are_rounded_down_and_go_on_below_zero() {
+    for (millis, seconds) in [(-1_500, 1), (-1_000, 1), (-1, 0), (0, 0), (1, -1), (1_000, -1), (1_001, -2)] {
+        let mut event = event(0, &Rule::expired());
+        event.timestamp = UnixTime::from_millis(END.millis() + millis);
+        assert_eq!(event.seconds_remaining(), seconds, "{millis} ms after the end");
+    }
+}
+
+#[test]
+fn what_closes_an_alert_is_about_what_the_alert_was_about() {
+    let mut event = event(0, &Rule::expired());
+    for (closed, is_of_certificate) in [(EventKind::CertificateWeak, true), (EventKind::ClockSkewSuspected, false)] {
+        event.kind = EventKind::CertificateResolved;
+        event.closes = Some(Alert { kind: closed, severity: Severity::Warning, warned: Vec::new() });
+        assert_eq!(event.is_of_certificate(), is_of_certificate, "{closed}");
+    }
+    event.closes = None;
+    for kind in EventKind::ALL {
+        event.kind = kind;
+        assert_eq!(event.is_of_certificate(), kind.is_of_certificate(), "{kind}");
+    }
 }
 
 #[test]

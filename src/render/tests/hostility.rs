@@ -162,10 +162,14 @@ fn limits_of_texts_hold_for_every_event() {
         let [slack, blocks] = [of(Slack), body(&blocks, event.clone())];
         at_most(3_000, &slack["text"]);
         let fields = list(&slack["attachments"][0]["fields"]).iter().map(|field| &field["value"]);
-        let texts = list(&blocks["attachments"][0]["blocks"][0]["fields"]).iter().map(|field| &field["text"]);
-        assert!(fields.len() <= 10 && texts.len() <= 10);
+        let section = &blocks["attachments"][0]["blocks"][0];
+        let texts: Vec<_> = section["fields"].as_array().into_iter().flatten().map(|field| &field["text"]).collect();
+        assert!(fields.len() <= 10 && texts.len() <= 10 && texts.is_empty() == section["text"].is_object());
         for text in fields.chain(texts) {
             at_most(2_000, text);
+        }
+        if let Some(text) = section["text"].get("text") {
+            at_most(3_000, text);
         }
         let discord = &of(Discord)["embeds"][0];
         at_most(256, &discord["title"]);

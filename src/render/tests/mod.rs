@@ -1,7 +1,10 @@
 //! What templates and formats make of events.
 
 mod chats;
+mod default;
+mod digests;
 mod hostility;
+mod kinds;
 mod receivers;
 mod templates;
 

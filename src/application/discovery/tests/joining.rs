@@ -380,7 +380,7 @@ fn a_bundle_that_is_not_loaded_is_not_in_use() {
 fn names_from_outside_are_made_harmless_and_places_are_few() {
     let edge = leaf("edge", "root", 1);
     let mut admin = Admin::new();
-    for number in 0..20 {
+    for number in 0..2 * crate::application::inventory::MOST_PLACES {
         admin.listener(&format!("evil\u{202e}\n{number:02}"), holds_chain(json!({ "filename": "a\u{0}b.pem" })));
     }
     admin.load(&[served(&edge, "a\u{0}b.pem")], &[]);
