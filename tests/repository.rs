@@ -113,6 +113,29 @@ fn every_file_that_a_document_names_is_there() {
 }
 
 #[test]
+fn every_test_that_shows_an_answer_to_a_complaint_is_there() {
+    let mut named = 0;
+    for (document, text) in documents().into_iter().filter(|(document, _)| document == "docs/alerts.md") {
+        for line in text.lines() {
+            let mut file = None;
+            // What stands in backticks: every other part.
+            for word in line.split('`').skip(1).step_by(2) {
+                let is_test =
+                    word.len() > 8 && word.contains('_') && word.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+                if word.starts_with("tests/") || word.starts_with("src/") {
+                    file = fs::read_to_string(root().join(word)).ok().map(|text| (word, text));
+                } else if let Some((path, text)) = file.as_ref().filter(|_| is_test && word != word.to_uppercase()) {
+                    let is_there = ["fn ", "def "].iter().any(|kind| text.contains(&format!("{kind}{word}(")));
+                    assert!(is_there, "{document} names {word}, which {path} does not have");
+                    named += 1;
+                }
+            }
+        }
+    }
+    assert!(named > 20, "{named}");
+}
+
+#[test]
 fn every_document_that_a_document_prints_is_valid() {
     let mut checked = 0;
     for (document, text) in documents() {
@@ -168,6 +191,14 @@ fn every_key_that_a_document_names_exists_and_every_key_that_exists_is_documente
     let documented = documented_keys("docs/configuration.md");
     for section in [
         "certificate_expiry_monitor.",
+        "certificate_expiry_monitor.thresholds[].",
+        "certificate_expiry_monitor.overrides[].",
+        "certificate_expiry_monitor.overrides[].match.",
+        "certificate_expiry_monitor.silences[].",
+        "certificate_expiry_monitor.quiet_hours.",
+        "certificate_expiry_monitor.digest.",
+        "certificate_expiry_monitor.renewal_info[].",
+        "certificate_expiry_monitor.policies.",
         "certificates[].",
         "discovery.",
         "discovery.probes[].",

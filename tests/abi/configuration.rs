@@ -54,7 +54,7 @@ fn problems(word: &str, configuration: &[u8]) -> Vec<String> {
 fn json_text_and_a_struct_are_the_same_document() {
     let document = Document::telling().server(&Certificate::stored("localhost")).seconds(0, 86_400, 30);
     let mut told = Vec::new();
-    for bytes in [document.to_string().into_bytes(), protobuf_struct(document.value())] {
+    for bytes in [document.to_string().into_bytes(), protobuf_struct(&document.value())] {
         let host = Host::new();
         host.receiver(RECEIVER, |_| Some(Answer::status(200)));
         let mut vm = host.vm("monitor").configuration("monitor").start().expect("a VM");
@@ -119,7 +119,7 @@ fn all_problems_of_a_document_are_logged_at_once_by_monitors_and_observers() {
 #[test]
 fn a_broken_document_of_any_length_never_traps() {
     let document = Document::telling().server(&Certificate::stored("localhost")).seconds(0, 86_400, 30);
-    for bytes in [document.to_string().into_bytes(), protobuf_struct(document.value())] {
+    for bytes in [document.to_string().into_bytes(), protobuf_struct(&document.value())] {
         let host = Host::new();
         let mut vm = host.vm("canary").configuration("monitor").start().expect("a VM");
         for length in (0..bytes.len()).step_by(11) {

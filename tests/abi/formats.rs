@@ -73,13 +73,38 @@ fn no_batch_holds_the_main_thread_up_however_it_is_signed() {
         let requests = host.callouts_to(RECEIVER);
         let largest = requests.iter().map(|callout| callout.body.len()).max();
         println!("{format}: {} requests, the largest of {largest:?} bytes", requests.len());
-        assert!((2..=20).contains(&requests.len()), "{format}: {} requests", requests.len());
+        assert!((2..=24).contains(&requests.len()), "{format}: {} requests", requests.len());
         assert!(largest < Some(64 * 1_024), "{format}: {largest:?} bytes");
         let certificates: Vec<_> = certificates(120).map(|certificate| certificate.id()).collect();
         let bodies: String = requests.iter().fold(String::new(), |all, callout| all + callout.text());
         assert!(certificates.iter().all(|id| bodies.contains(id)), "{format}: one is missing");
         bill.settle();
     }
+}
+
+#[test]
+fn no_digest_holds_the_main_thread_up_however_many_it_tells_of() {
+    let mut bill = Bill::default();
+    for (what, count, keys) in [
+        ("a digest of 120", 120, json!({})),
+        ("a digest of 1,000", 1_000, json!({})),
+        ("a digest in CloudEvents", 120, json!({ "format": "cloudevents" })),
+        ("a digest in Teams", 120, json!({ "format": "teams" })),
+    ] {
+        let expiry = json!({ "digest": { "interval_seconds": 60 } });
+        let host = patient_host();
+        let mut monitor = Instance::monitor(
+            &host,
+            &listing(Document::empty().webhook(keys).with("certificate_expiry_monitor", expiry), count),
+        );
+        host.run_for(&mut [&mut monitor.vm], seconds(120));
+        bill.note(what, &mut monitor);
+        let requests = host.callouts_to(RECEIVER);
+        println!("{what}: {} requests, {} bytes", requests.len(), requests[0].body.len());
+        assert!(requests.len() <= 3, "{what}: {} requests", requests.len());
+        assert!(requests[0].body.len() <= 64 * 1_024, "{what}: {} bytes", requests[0].body.len());
+    }
+    bill.settle();
 }
 
 #[test]

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::host::{Answer, Host};
 use crate::scene::{
-    Bill, Certificate, Document, Heritage, Instance, Observations, QUEUE, RECEIVER, START, Told, metric, patient_host,
-    seconds,
+    Bill, Certificate, Document, Forged, Heritage, Instance, Observations, QUEUE, RECEIVER, START, Told, metric,
+    patient_host, seconds,
 };
 
 /// Instructions that a tick may take while nothing is due.
@@ -86,6 +86,33 @@ fn a_monitor_of_twenty_thousand_certificates_never_holds_the_main_thread_up() {
     host.advance(seconds(86_400));
     host.run_for(&mut [&mut monitor.vm], seconds(60));
     bill.note("a round that checks 20,000 certificates", &mut monitor);
+    bill.settle();
+}
+
+#[test]
+fn asking_what_is_true_of_thousands_of_certificates_never_holds_the_main_thread_up() {
+    const MANY: u32 = 3_000;
+    let host = patient_host();
+    let events =
+        ["CertificateNotYetValid", "CertificateWeak", "ChainExpiresFirst", "CertificateStale", "CertificateDiscovered"];
+    let monitor = json!({ "policies": { "require_san": false } });
+    let document = Document::empty().webhook(json!({ "events": events })).with("certificate_expiry_monitor", monitor);
+    // As many authorities as are looked at have the name of everybody's issuer.
+    let document = (0..20).fold(document, |document, number| {
+        let authority = Forged::authority("Test CA", "Another CA", number).ending_in(800 * 86_400).certificate();
+        document.certificate(json!({ "role": "ca", "pem": authority.pem() }))
+    });
+    let mut bill = Bill::default();
+    let mut first = Instance::monitor(&host, &document);
+    host.run_for(&mut [&mut first.vm], seconds(2));
+    Heritage::of_clients(MANY, host.now()).leave(&host);
+    kill(&mut first);
+    let mut monitor = Instance::monitor(&host, &document);
+    host.run_for(&mut [&mut monitor.vm], seconds(60));
+    bill.note("taking over thousands of certificates with authorities", &mut monitor);
+    assert_eq!(metric(&host, "certificates;.;role=.=client"), u64::from(MANY));
+    host.run_for(&mut [&mut monitor.vm], seconds(3_700));
+    bill.note("a round that asks what is true of them, although cooldowns are active", &mut monitor);
     bill.settle();
 }
 

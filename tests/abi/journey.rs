@@ -21,6 +21,11 @@ fn only_body(host: &Host) -> String {
     callouts[0].text().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The id that the only request so far bears in its headers.
+fn only_key(host: &Host) -> String {
+    host.callouts_to(RECEIVER)[0].header("idempotency-key").unwrap().trim_matches('"').to_owned()
+}
+
 #[test]
 fn each_certificate_role_and_api_is_told_once_however_many_workers_routes_and_requests_show_it() {
     let host = receiving();
@@ -101,7 +106,9 @@ fn a_certificate_that_expires_soon_is_told_in_these_fields_in_this_order() {
     assert_eq!(
         only_body(&host),
         format!(
-            r#"{{ "event": "CertificateExpiringSoon", "message": "Certificate Test Client is expiring in 2 days and 20 hours", "cert_id": "{}", "cert_name": "Test Client", "expires_at": "2026-01-17T13:51:52Z", "days_remaining": 2, "cert_role": "client", "api_id": "test-api-id", "timestamp": "2026-01-14T17:43:06Z", "cert_position": "leaf" }}"#,
+            r#"{{ "event": "CertificateExpiringSoon", "message": "Certificate Test Client is expiring in 2 days and 20 hours", "cert_id": "{}", "cert_name": "Test Client", "expires_at": "2026-01-17T13:51:52Z", "days_remaining": 2, "cert_role": "client", "api_id": "test-api-id", "timestamp": "2026-01-14T17:43:06Z", "id": "{}", "severity": "warning", "rule": "30d", "seconds_remaining": 245326, "serial_number": "2B49C0F9718A0EB28F0092B83FE7BB82C952394A", "issuer": "CN=Test CA", "subject": "CN=Test Client", "not_before": "2026-01-16T13:51:52Z", "fingerprint_sha256": "{}", "key": "EC-P256", "position": "leaf", "source": "config", "first_seen": "2026-01-14T17:43:06Z", "last_seen": "2026-01-14T17:43:06Z" }}"#,
+            client.id(),
+            only_key(&host),
             client.id()
         )
     );
@@ -116,7 +123,9 @@ fn a_certificate_that_has_expired_is_told_in_these_fields_in_this_order() {
     assert_eq!(
         only_body(&host),
         format!(
-            r#"{{ "event": "CertificateExpired", "message": "Certificate localhost expired 1 day ago", "cert_id": "{}", "cert_name": "localhost", "expired_at": "2026-01-13T11:43:05Z", "days_since_expiry": 1, "cert_role": "server", "timestamp": "2026-01-14T17:43:06Z", "cert_position": "leaf" }}"#,
+            r#"{{ "event": "CertificateExpired", "message": "Certificate localhost expired 1 day ago", "cert_id": "{}", "cert_name": "localhost", "expired_at": "2026-01-13T11:43:05Z", "days_since_expiry": 1, "cert_role": "server", "timestamp": "2026-01-14T17:43:06Z", "id": "{}", "severity": "critical", "rule": "expired", "seconds_remaining": -108001, "serial_number": "1A73300FF0E626B4598CB48708648B1C1E85D18D", "issuer": "CN=Test CA", "subject": "CN=localhost", "sans": ["localhost","127.0.0.1"], "sans_count": 2, "not_before": "2026-01-16T13:51:52Z", "fingerprint_sha256": "{}", "key": "EC-P256", "position": "leaf", "source": "config", "first_seen": "2026-01-14T17:43:06Z", "last_seen": "2026-01-14T17:43:06Z" }}"#,
+            yesterday.id(),
+            only_key(&host),
             yesterday.id()
         )
     );

@@ -21,10 +21,12 @@ fn daily() -> Value {
     })
 }
 
-/// A receiver that hears of everything, and of the ends of alerts.
+/// A receiver that hears of all that discovery brings about, and of the ends of alerts. The certificates that were recorded
+/// have not begun yet where these tests begin, and some are weak.
 fn all_ears() -> Value {
     let mut hooks = webhook("hooks");
-    (hooks["events"], hooks["send_resolved"]) = (json!(["*"]), json!(true));
+    let events = ["ExpiringSoon", "Expired", "Resolved", "Stale", "Rejected"].map(|kind| format!("Certificate{kind}"));
+    (hooks["events"], hooks["send_resolved"]) = (json!(events), json!(true));
     json!({ "webhooks": [hooks] })
 }
 
@@ -85,7 +87,7 @@ fn every_certificate_that_envoy_serves_is_told_with_its_role_and_places() {
             if fact["in_dump"] == true {
                 assert_eq!(body["cert_id"], fact["sha256"], "{version} {fact}");
                 assert_eq!(body["cert_name"], fact["name"]);
-                assert_eq!(body["cert_position"], fact["position"]);
+                assert_eq!(body["position"], fact["position"]);
                 assert_eq!(body.get("cert_id_source"), None);
             } else {
                 assert_eq!(body["cert_id_source"], "serial_number", "{version} {fact}");

@@ -63,13 +63,25 @@ fn a_client_that_is_turned_away_is_told_of_with_the_certificate_that_it_has_show
         "expired_at": "2026-01-17T13:51:52Z",
         "days_since_expiry": 0,
         "cert_role": "client",
-        "cert_position": "leaf",
+        "severity": "critical",
+        "rule": "expired",
+        "seconds_remaining": -3_601,
+        "serial_number": "2B49C0F9718A0EB28F0092B83FE7BB82C952394A",
+        "issuer": "CN=Test CA",
+        "subject": "CN=Test Client",
+        "not_before": "2026-01-16T13:51:52Z",
+        "fingerprint_sha256": client.id.to_string(),
+        "key": "EC-P256",
+        "position": "leaf",
+        "source": "peer",
         "places": ["listener/ingress"],
         "reason": "expired",
         "detail": EXPIRED,
         "address": "10.0.0.9:4711",
     });
-    expected["timestamp"] = told["timestamp"].clone();
+    for name in ["timestamp", "id"] {
+        expected[name] = told[name].clone();
+    }
     assert_eq!(told, &expected);
     assert_eq!(world.metric("certificates;.;role=.=client"), 0, "it is not watched");
     assert_eq!(world.metric("events_total;.;event=.=CertificateRejected"), 1);
@@ -81,7 +93,7 @@ fn nothing_is_invented_about_a_certificate_that_nobody_has_shown() {
     turn_away(&mut world, "listener/a", "SSL routines:PEER_DID_NOT_RETURN_A_CERTIFICATE", None);
     let told = soon(&mut world);
     assert_eq!(told[0]["message"], "Certificate of a client at listener/a was rejected: missing");
-    for key in ["cert_id", "cert_name", "expires_at", "expired_at", "days_remaining", "cert_position"] {
+    for key in ["cert_id", "cert_name", "expires_at", "expired_at", "days_remaining", "position", "source", "key"] {
         assert_eq!(told[0].get(key), None, "{key}");
     }
     // Envoy 1.36 shows its fingerprint and nothing else.

@@ -111,7 +111,7 @@ fn every_metric_exists_at_zero_before_anything_has_happened() {
     for (metric, count) in [
         ("certificates;", 4),
         ("not_after_seconds;", 4),
-        ("events_total;", 6),
+        ("events_total;", 15),
         ("deliveries_total;", 10),
         ("outbox_entries;", 1),
         ("observations_total;", 4),

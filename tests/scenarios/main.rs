@@ -3,15 +3,31 @@
 
 mod admin;
 mod batches;
+#[allow(dead_code, reason = "the fake host's tests want more of it")]
+#[path = "../abi/scene/certificate.rs"]
+mod certificate;
+mod clocks;
 mod closings;
+mod conditions;
 mod cooldowns;
 mod crossings;
 mod deliveries;
 mod discoveries;
+mod forged;
 mod greetings;
+mod heartbeats;
 mod incidents;
+mod life;
 mod log_lines;
+mod noise;
 mod observations;
+mod overdue;
+mod renewal_info;
+mod renewals;
 mod rescues;
+mod secrets;
+mod splits;
+mod storms;
 mod takeovers;
+mod unalerted;
 mod world;

@@ -172,5 +172,9 @@ fn an_upstream_is_told_with_its_cluster_and_with_every_server_that_has_shown_it(
     world.run_until(-30 * DAY + MINUTE);
     let [told] = world.calls().try_into().unwrap();
     let body: Value = serde_json::from_slice(&told.body.unwrap()).unwrap();
-    assert_eq!(body["places"], json!(["cluster/orders", "address/10.0.0.1:443", "address/10.0.0.2:443"]));
+    assert_eq!(
+        body["places"],
+        json!(["cluster/orders", "address/10.0.0.2:443", "address/10.0.0.1:443"]),
+        "the latest last"
+    );
 }

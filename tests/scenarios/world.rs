@@ -53,6 +53,8 @@ pub struct World {
     monitor: Monitor,
     pub now: UnixTime,
     ticks: usize,
+    /// Ticks come at the very moment at which they are wanted.
+    pub is_punctual: bool,
     pub shared_data: BTreeMap<String, Vec<u8>>,
     queue: VecDeque<Vec<u8>>,
     pub metrics: BTreeMap<String, u64>,
@@ -65,7 +67,7 @@ pub struct World {
     /// How often the receivers behind a cluster take a request, what they answer to others, and when they took the last.
     limits: BTreeMap<String, (Duration, Answer, UnixTime)>,
     received: Vec<Received>,
-    calls: Vec<Call>,
+    calls: Vec<(UnixTime, Call)>,
     /// What listens behind the cluster `envoy_admin`.
     pub admin: Option<Admin>,
 }
@@ -73,7 +75,12 @@ pub struct World {
 impl World {
     /// A proxy that starts `secs` seconds after the end of the certificates. Webhooks without headers get one that
     /// carries the event's id.
-    pub fn starting(secs: i64, mut document: Value) -> Self {
+    pub fn starting(secs: i64, document: Value) -> Self {
+        Self::as_written(secs, meant_as_written(document))
+    }
+
+    /// The same whose document has the defaults that all have.
+    pub fn as_written(secs: i64, mut document: Value) -> Self {
         if document.get("webhooks").is_none() {
             document["webhooks"] = json!([webhook("hooks")]);
         }
@@ -83,6 +90,7 @@ impl World {
             document,
             now,
             ticks: 0,
+            is_punctual: false,
             shared_data: BTreeMap::new(),
             queue: VecDeque::new(),
             metrics: BTreeMap::new(),
@@ -158,6 +166,11 @@ impl World {
 
     /// Puts an instance with another document in the place of the monitor, over the same shared data.
     pub fn replace(&mut self, document: Value) {
+        self.replace_as_written(meant_as_written(document));
+    }
+
+    /// The same whose document has the defaults that all have.
+    pub fn replace_as_written(&mut self, document: Value) {
         self.document = document;
         self.restart();
     }
@@ -168,7 +181,7 @@ impl World {
         const LATE: [u64; 5] = [9, 3, 7, 1, 5];
         let end = at(secs);
         loop {
-            let late = LATE[self.ticks % LATE.len()];
+            let late = if self.is_punctual { 0 } else { LATE[self.ticks % LATE.len()] };
             let next = self.monitor.next_wakeup().max(self.now).after(Duration::from_millis(late));
             if next > end {
                 break;
@@ -203,8 +216,12 @@ impl World {
 
     /// An observer hands a certificate over that it has seen at a place, on the server with an address.
     pub fn observe_at_site(&mut self, site: Site<'_>, role: Role, api_id: Option<&str>, name: &str) {
+        self.observe_text(site, role, api_id, &pem(name));
+    }
+
+    /// The same with a certificate that stands in no file.
+    pub fn observe_text(&mut self, site: Site<'_>, role: Role, api_id: Option<&str>, text: &str) {
         let usage = Usage::new(role, api_id.map(str::to_owned));
-        let text = pem(name);
         let digest = observed::certificate(text.as_bytes()).unwrap().id.to_string();
         self.enqueue(Item::seen(&usage, site, digest.as_bytes(), Form::Pem, text.as_bytes()).unwrap());
     }
@@ -248,7 +265,7 @@ impl World {
         let once = self.once.remove(&call.cluster).or_else(|| self.exceeds(&call.cluster)).map(Some);
         let answer = once.or_else(|| self.answers.get(&call.cluster).cloned()).unwrap_or(Some(Answer::status(200)));
         if matches!(answer, Some(Answer::Response(_)) | None) {
-            self.calls.push(call.clone());
+            self.calls.push((self.now, call.clone()));
             self.received.extend(received(self.now, call));
         }
         answer.map(|answer| Input::Answered(call.id, self.dated(&call.cluster, answer)))
@@ -270,6 +287,11 @@ impl World {
 
     /// The requests that were received since the last call.
     pub fn calls(&mut self) -> Vec<Call> {
+        self.timed_calls().into_iter().map(|(_, call)| call).collect()
+    }
+
+    /// The same, and when each was sent.
+    pub fn timed_calls(&mut self) -> Vec<(UnixTime, Call)> {
         std::mem::take(&mut self.calls)
     }
 
@@ -293,6 +315,19 @@ fn monitor(document: &Value, configured: UnixTime, now: UnixTime) -> Monitor {
     let mut config = Config::load(document.to_string().as_bytes()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let missing = config.resolve(&|_| None).unwrap();
     Monitor::new(Rc::new(config), missing, configured, now, 1)
+}
+
+/// The certificates in tests/data live for a day: where a document says nothing of thresholds, the default is to mean what
+/// it says for them, too, however long they are dead.
+fn meant_as_written(mut document: Value) -> Value {
+    let section = &mut document["certificate_expiry_monitor"];
+    if ["thresholds", "short_lived", "warning_threshold_days"].iter().all(|key| section[*key].is_null()) {
+        section["short_lived"] = json!("off");
+    }
+    if section["expired_max_age"].is_null() {
+        section["expired_max_age"] = json!("3650d");
+    }
+    document
 }
 
 /// The events of a request, if they are in the default format.

@@ -19,6 +19,16 @@ impl Host {
         self.run_until(vms, span, |_| false);
     }
 
+    /// Sets the clock, forwards or backwards, as somebody does on a machine: timers go on as they were.
+    pub fn set_clock(&self, vms: &mut [&mut Vm], since_1970: Duration) {
+        for vm in vms {
+            for tick in vm.store.data_mut().contexts.values_mut().filter_map(|context| context.tick.as_mut()) {
+                tick.due = since_1970 + tick.due.saturating_sub(self.now());
+            }
+        }
+        self.set_time(since_1970);
+    }
+
     /// Lets time pass until something is so, at most `limit`. Returns whether it is so. The condition
     /// is looked at after each moment in which something happened.
     pub fn run_until(&self, vms: &mut [&mut Vm], limit: Duration, mut condition: impl FnMut(&Self) -> bool) -> bool {

@@ -12,7 +12,7 @@ const ROSTER: &str = "cert-expiry-monitor/roster";
 /// The one value whose loss makes candidates count anew.
 const LEASE: &str = "cert-expiry-monitor/lease";
 /// The layout of all values.
-const LAYOUT: u8 = 4;
+const LAYOUT: u8 = 5;
 
 /// What was written so far.
 #[derive(Default)]

@@ -253,6 +253,13 @@ impl Host {
         self.callouts().into_iter().filter(|callout| callout.cluster == cluster).collect()
     }
 
+    /// Takes all callouts that were sent, so that long lives do not grow slow. None may be without its answer.
+    pub fn take_callouts(&self) -> Vec<Callout> {
+        let callouts = &mut self.world.borrow_mut().callouts;
+        assert!(callouts.sent.iter().all(|callout| callout.answered), "{:#?}", callouts.sent);
+        std::mem::take(&mut callouts.sent)
+    }
+
     /// The callouts that have no answer yet.
     pub fn pending(&self) -> Vec<Callout> {
         self.callouts().into_iter().filter(|callout| !callout.answered).collect()

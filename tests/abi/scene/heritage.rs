@@ -65,12 +65,16 @@ struct Peer {
 struct Record {
     id: Id,
     checked_at: Option<i64>,
+    first_seen: Option<i64>,
+    is_one_of_several: bool,
     notices: Vec<()>,
     told: Vec<()>,
+    advice: Option<()>,
+    lives: Vec<()>,
 }
 
-/// Role, API, when last seen, whether found by discovery, places.
-type Usage = (u8, Option<String>, Option<i64>, bool, Vec<String>);
+/// Role, API, the place that it is told apart by, when last seen, whether found by discovery, places, APIs.
+type Usage = (u8, Option<String>, Option<String>, Option<i64>, bool, Vec<String>, Vec<String>);
 
 #[derive(Clone, Copy, Debug)]
 struct Id([u8; 32]);
@@ -95,6 +99,17 @@ impl Heritage {
         heritage
     }
 
+    /// The same, as certificates that discovery has found.
+    #[must_use]
+    pub fn found(mut self) -> Self {
+        for peer in self.shards.values_mut().flat_map(|contents| &mut contents.peers) {
+            for (_, _, _, last_seen, is_found, _, _) in &mut peer.usages {
+                (*last_seen, *is_found) = (None, true);
+            }
+        }
+        self
+    }
+
     /// The same, beside what is remembered of so many others that are not watched any more.
     #[must_use]
     pub fn and_of_forgotten(mut self, count: u32, now: Duration) -> Self {
@@ -106,7 +121,16 @@ impl Heritage {
 
     fn remember(&mut self, id: [u8; 32], now: Duration) {
         let checked_at = Some(milliseconds(now));
-        let record = Record { id: Id(id), checked_at, notices: Vec::new(), told: Vec::new() };
+        let record = Record {
+            id: Id(id),
+            checked_at,
+            first_seen: checked_at,
+            is_one_of_several: false,
+            notices: Vec::new(),
+            told: Vec::new(),
+            advice: None,
+            lives: Vec::new(),
+        };
         self.shards.entry(shard_of(&id)).or_default().records.push(record);
     }
 
@@ -115,7 +139,7 @@ impl Heritage {
         self.remember(id, now);
         let shard = self.shards.entry(shard_of(&id)).or_default();
         let place = "listener/ingress".to_owned();
-        let usage = (CLIENT, Some("orders".to_owned()), Some(milliseconds(now)), false, vec![place]);
+        let usage = (CLIENT, Some("orders".to_owned()), None, Some(milliseconds(now)), false, vec![place], Vec::new());
         let name = "Test Client".to_owned();
         shard.peers.push(Peer {
             id: Id(id),

@@ -1,0 +1,238 @@
+//! What keeps people from being told too much: groups, digests, nights, and exceptions.
+
+use cert_expiry_monitor::application::effect::{Answer, Call};
+use cert_expiry_monitor::domain::Role;
+use serde_json::{Value, json};
+
+use crate::world::{DAY, HOUR, MINUTE, World, at, header, log_lines, pem, webhook};
+
+/// A document with a monitor like this, which lists the four certificates that end at the same time.
+fn document(monitor: &Value, webhooks: &[Value]) -> Value {
+    let entry = |role: &str, name: &str| json!({ "role": role, "name": name, "pem": pem(name) });
+    let certificates = [("server", "localhost"), ("ca", "ca"), ("client", "client"), ("upstream", "upstream")];
+    let mut section = json!({ "warning_threshold_days": 30 });
+    section.as_object_mut().unwrap().extend(monitor.as_object().unwrap().clone());
+    json!({
+        "certificate_expiry_monitor": section,
+        "certificates": certificates.map(|(role, name)| entry(role, name)),
+        "webhooks": webhooks,
+    })
+}
+
+/// A webhook whose requests need not tell the id of one event.
+fn plain(cluster: &str) -> Value {
+    let mut hook = webhook(cluster);
+    hook["headers"] = json!({});
+    hook
+}
+
+fn bodies(world: &mut World) -> Vec<Value> {
+    world.calls().into_iter().map(|call: Call| serde_json::from_slice(&call.body.unwrap()).unwrap()).collect()
+}
+
+fn names(world: &mut World) -> Vec<String> {
+    let mut names: Vec<_> = world.received().into_iter().map(|received| received.name).collect();
+    names.sort();
+    names
+}
+
+/// The seconds from the end of the certificates to this time of the day that their end falls on, or so many days later.
+fn clock(hour: i64, minute: i64, days: i64) -> i64 {
+    let midnight = at(0).secs() / DAY * DAY;
+    midnight - at(0).secs() + hour * HOUR + minute * MINUTE + days * DAY
+}
+
+#[test]
+fn a_digest_is_one_request_about_all_and_there_is_one_in_each_interval() {
+    let start = -10 * DAY;
+    let digest = json!({ "digest": { "interval_seconds": HOUR } });
+    let mut keeper = plain("pagerduty");
+    keeper["format"] = json!("pagerduty");
+    keeper["format_options"] = json!({ "routing_key": "0123456789abcdef0123456789abcdef" });
+    let mut world = World::starting(start, document(&digest, &[plain("hooks"), keeper]));
+    world.run_until(start + MINUTE);
+    let calls = world.calls();
+    let to = |cluster: &str| calls.iter().filter(|call| call.cluster == cluster).count();
+    assert_eq!((to("hooks"), to("pagerduty")), (1, 4), "whoever keeps alerts open hears of each");
+    let told: Value =
+        serde_json::from_slice(calls.iter().find(|call| call.cluster == "hooks").unwrap().body.as_ref().unwrap())
+            .unwrap();
+    assert_eq!(told["certificates"].as_array().unwrap().len(), 4);
+    assert_eq!(told["certificates_count"], 4);
+    assert_eq!(told["event"], "CertificateExpiringSoon");
+    // What comes within the hour waits for its end.
+    world.observe(Role::Client, Some("orders"), "localhost");
+    world.run_until(start + 50 * MINUTE);
+    assert_eq!(bodies(&mut world).len(), 1, "PagerDuty alone");
+    world.run_until(start + HOUR + MINUTE);
+    let late = bodies(&mut world);
+    assert_eq!(
+        late.iter().map(|body| body["cert_name"].clone()).collect::<Vec<_>>(),
+        ["localhost"],
+        "one alone is what it is"
+    );
+}
+
+#[test]
+fn a_digest_that_was_not_taken_is_tried_again_as_a_whole() {
+    let start = -10 * DAY;
+    let digest = json!({ "digest": { "interval_seconds": HOUR } });
+    let mut world = World::starting(start, document(&digest, &[plain("hooks")]));
+    world.set_answer_once("hooks", Answer::status(500));
+    world.run_until(start + 10 * MINUTE);
+    let counts: Vec<_> = bodies(&mut world).into_iter().map(|body| body["certificates_count"].clone()).collect();
+    assert_eq!(counts, [4, 4]);
+    assert_eq!(world.metric("deliveries_total;.;webhook=.=hooks;.;outcome=.=delivered"), 4);
+}
+
+#[test]
+fn warnings_wait_for_the_morning_and_what_is_critical_does_not() {
+    let quiet = json!({ "quiet_hours": { "from": "22:00", "to": "06:00" }, "check_interval_seconds": HOUR });
+    let start = clock(23, 0, -5);
+    let mut world = World::starting(start, document(&quiet, &[webhook("hooks")]));
+    world.run_until(clock(5, 59, -4));
+    assert_eq!(names(&mut world).len(), 0);
+    world.run_until(clock(6, 1, -4));
+    assert_eq!(names(&mut world).len(), 4);
+
+    let mut critical = quiet;
+    critical["warning_threshold_days"] = Value::Null;
+    critical["short_lived"] = json!("off");
+    critical["thresholds"] = json!([{ "remaining": "30d", "severity": "critical" }]);
+    let mut world = World::starting(start, document(&critical, &[webhook("hooks")]));
+    world.run_until(clock(23, 1, -5));
+    assert_eq!(names(&mut world).len(), 4);
+}
+
+#[test]
+fn the_end_of_a_warning_waits_for_the_morning_as_well() {
+    let quiet = json!({ "quiet_hours": { "from": "22:00", "to": "06:00" } });
+    let mut hooks = webhook("hooks");
+    hooks["send_resolved"] = json!(true);
+    let start = clock(12, 0, -5);
+    let mut world = World::starting(start, document(&quiet, &[hooks.clone()]));
+    world.run_until(clock(23, 0, -5));
+    assert_eq!(names(&mut world).len(), 4);
+    let mut rest = document(&quiet, &[hooks]);
+    rest["certificates"].as_array_mut().unwrap().remove(0);
+    world.replace(rest);
+    world.run_until(clock(2, 0, -4));
+    world.restart();
+    world.run_until(clock(5, 59, -4));
+    assert_eq!(world.received(), []);
+    world.run_until(clock(6, 1, -4));
+    assert_eq!(world.events().into_iter().map(|(_, event)| event).collect::<Vec<_>>(), ["CertificateResolved"]);
+}
+
+#[test]
+fn a_silence_keeps_back_what_it_matches_until_it_is_over() {
+    let until = (clock(12, 0, -3), "T12:00:00Z");
+    let day = time::OffsetDateTime::from_unix_timestamp(at(until.0).secs()).unwrap().date();
+    let silence =
+        json!({ "match": { "role": "upstream" }, "until": format!("{day}{}", until.1), "reason": "moving house" });
+    let start = clock(12, 0, -5);
+    let mut world = World::starting(start, document(&json!({ "silences": [silence] }), &[webhook("hooks")]));
+    world.run_until(start + MINUTE);
+    assert_eq!(names(&mut world), ["Test CA", "Test Client", "localhost"].map(str::to_owned));
+    let mut upstream = Vec::new();
+    while upstream.is_empty() {
+        world.run_for(10 * MINUTE);
+        upstream = world.received().into_iter().filter(|received| received.role == "upstream").collect();
+    }
+    assert!((clock(12, 0, -3)..clock(12, 11, -3)).contains(&upstream[0].at), "{upstream:?}");
+}
+
+#[test]
+fn what_is_ignored_is_not_watched_and_what_has_rules_of_its_own_keeps_to_them() {
+    let monitor = json!({
+        "short_lived": "off",
+        "overrides": [
+            { "match": { "role": "ca" }, "ignore": true },
+            { "match": { "name": "test-client*", "role": "client" }, "thresholds": ["2d"] },
+            { "match": { "place": "config/upstream" }, "thresholds": [{ "remaining": "3d", "severity": "critical" }] },
+        ],
+    });
+    let mut document = document(&monitor, &[webhook("hooks")]);
+    document["certificate_expiry_monitor"]["overrides"][1]["match"]["name"] = json!("test client");
+    let mut world = World::starting(-5 * DAY, document);
+    world.run_until(-5 * DAY + MINUTE);
+    assert_eq!(names(&mut world), ["localhost"]);
+    assert_eq!(world.metric("certificates;.;role=.=ca"), 0);
+    world.run_until(-3 * DAY + MINUTE);
+    let upstream: Vec<_> = bodies(&mut world).into_iter().filter(|body| body["cert_role"] == "upstream").collect();
+    assert_eq!((&upstream[0]["rule"], &upstream[0]["severity"]), (&json!("3d"), &json!("critical")));
+    world.run_until(-2 * DAY + MINUTE);
+    assert!(names(&mut world).contains(&"Test Client".to_owned()));
+}
+
+#[test]
+fn one_certificate_for_many_apis_is_one_event_where_that_is_wanted_and_one_for_each_place_where_that_is() {
+    // grouped by | how many events | what they name
+    for (group, count) in [("api", 3), ("certificate", 1), ("place", 4)] {
+        let start = -10 * DAY;
+        let mut document = document(&json!({ "group_by": group }), &[webhook("hooks")]);
+        document["certificates"] = json!([]);
+        let mut world = World::starting(start, document);
+        for api in ["orders", "billing", "stock"] {
+            world.observe_at("listener/a", Role::Client, Some(api), "client");
+        }
+        world.observe_at("listener/b", Role::Client, Some("stock"), "client");
+        world.run_until(start + HOUR);
+        let told = bodies(&mut world);
+        assert_eq!(told.len(), count, "{group}: {told:#?}");
+        let ids: std::collections::BTreeSet<_> = told.iter().map(|body| body["id"].to_string()).collect();
+        assert_eq!(ids.len(), count, "{group}: no id twice");
+        if group == "certificate" {
+            assert_eq!(told[0]["api_ids"], json!(["orders", "billing", "stock"]));
+            assert_eq!(told[0]["places"], json!(["listener/a", "listener/b"]));
+            assert_eq!(told[0].get("api_id"), None);
+        }
+    }
+}
+
+#[test]
+fn what_has_expired_has_its_own_cadence_and_is_forgotten_one_day() {
+    let monitor = json!({ "expired_repeat": "7d", "expired_max_age": "20d", "check_cooldown_seconds": HOUR });
+    let mut document = document(&monitor, &[webhook("hooks")]);
+    document["certificates"] = json!([document["certificates"][0]]);
+    let mut world = World::starting(-2 * DAY, document);
+    world.run_until(60 * DAY);
+    let days: Vec<_> = world.events().into_iter().map(|(at, event)| (at.div_euclid(DAY), event)).collect();
+    let expired = "CertificateExpired".to_owned();
+    let expected = [
+        (-2, "CertificateExpiringSoon".to_owned()),
+        (-1, "CertificateExpiringSoon".to_owned()),
+        (0, expired.clone()),
+        (7, expired.clone()),
+        (14, expired),
+    ];
+    assert_eq!(days, expected);
+}
+
+#[test]
+fn a_threshold_that_makes_no_sense_for_some_is_taken_at_its_word_and_one_line_says_so() {
+    log_lines();
+    let mut world = World::starting(-10 * DAY, document(&json!({}), &[webhook("hooks")]));
+    world.run_until(-10 * DAY + 3 * HOUR);
+    assert_eq!(names(&mut world).len(), 4);
+    let lines = log_lines().into_iter().map(|(_, line)| line);
+    let lines: Vec<_> =
+        lines.filter(|line| line.contains("live shorter than twice warning_threshold_days (30)")).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("4 certificates"), "{lines:?}");
+}
+
+#[test]
+fn the_same_guarded_says_nothing_until_a_fifth_is_left() {
+    let mut document = document(&json!({ "warning_threshold_days": null, "thresholds": ["30d"] }), &[webhook("hooks")]);
+    document["certificates"] = json!([document["certificates"][0]]);
+    let mut world = World::starting(-10 * DAY, document);
+    world.run_until(-5 * HOUR);
+    assert_eq!(world.received(), []);
+    world.run_until(-4 * HOUR);
+    let calls = world.calls();
+    assert_eq!(calls.len(), 1);
+    let body: Value = serde_json::from_slice(calls[0].body.as_ref().unwrap()).unwrap();
+    assert_eq!((&body["rule"], &body["seconds_remaining"]), (&json!("20%"), &json!(17_279)));
+    assert!(header(&calls[0], "x-id").is_some());
+}
