@@ -8,6 +8,8 @@ from lab.envoy import Envoy
 
 SOON = "CertificateExpiringSoon"
 EXPIRED = "CertificateExpired"
+# What is told of certificates that end, that are not taken and that are refused, and of the end of that.
+ALERTS = [SOON, EXPIRED, "CertificateResolved", "CertificateStale", "CertificateRejected"]
 
 FIELDS = {
     SOON: ["event", "message", "cert_id", "cert_name", "expires_at", "days_remaining", "cert_role"],

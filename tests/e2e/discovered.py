@@ -13,7 +13,7 @@ from lab.scene import Scene
 Json = dict[str, Any]
 
 FIELDS = [
-    *("event", "cert_id", "cert_id_source", "cert_name", "cert_position", "cert_role", "api_id", "place", "places"),
+    *("event", "cert_id", "cert_id_source", "cert_name", "position", "cert_role", "api_id", "place", "places"),
     *("subject", "serial_number", "not_before", "not_after", "days_remaining", "rule", "resolved", "severity", "held"),
 ]
 TEMPLATE = "{" + ", ".join(f'"{field}": {{{{ {field} }}}}' for field in FIELDS) + "}"

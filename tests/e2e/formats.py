@@ -21,8 +21,9 @@ BATCH = {"batch": {"max": 50, "wait_seconds": 1}}
 # Everything that a template may name.
 FIELDS = [
     *("event", "message", "cert_id", "cert_name", "expires_at", "days_remaining", "expired_at", "days_since_expiry"),
-    *("cert_role", "api_id", "timestamp", "id", "severity", "rule", "key", "serial_number", "subject", "issuer"),
-    *("sans", "not_before", "not_after", "resolved", "data", "cert_position", "places"),
+    *("cert_role", "api_id", "timestamp", "id", "severity", "rule", "seconds_remaining", "serial_number", "issuer"),
+    *("subject", "sans", "sans_count", "not_before", "fingerprint_sha256", "key", "position", "source", "places"),
+    *("api_ids", "first_seen", "last_seen", "proxy", "not_after", "resolved", "alert", "data"),
 ]
 EVERYTHING = "{" + ", ".join(f'"{field}": {{{{ {field} }}}}' for field in FIELDS) + "}"
 

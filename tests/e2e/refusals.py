@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from e2e.contract import moment
+from e2e.contract import ALERTS, moment
 from lab.certificates import Identity
 from lab.client import Client
 from lab.scene import Scene
@@ -45,7 +45,7 @@ class Upstreams:
 def tell_rejections(scene: Scene) -> None:
     """Have the access loggers observe, and the receiver be told of everything."""
     scene.log_connections()
-    scene.webhook["events"] = ["*"]
+    scene.webhook["events"] = ALERTS
     scene.webhook["headers"]["x-severity"] = "{{ severity }}"
     scene.monitor["check_interval_seconds"] = 1
 

@@ -88,7 +88,7 @@ class Story(Scene):
     def play(self) -> None:
         self.configuration.follow_listeners()
         self.plugin["certificates"] = [one.entry for one in self.watched.values()]
-        self.plugin["webhooks"] = formats.webhooks(events=["*"], test_on_start=True)
+        self.plugin["webhooks"] = formats.webhooks(events=[SOON, EXPIRED, RESOLVED], test_on_start=True)
         self._add_tyk_handlers()
         envoy = self.start()
         formats.wait_delivered(envoy, self.alerts + 1)
@@ -141,9 +141,17 @@ def tyks_body(event: Json) -> Json:
     return {name: event[name] for name in names}
 
 
+# What follows Tyk's fields, where it is known.
+MORE = [
+    *("id", "severity", "rule", "seconds_remaining", "serial_number", "issuer", "subject", "sans", "sans_count"),
+    *("not_before", "fingerprint_sha256", "key", "position", "source", "places", "api_ids", "first_seen", "last_seen"),
+    "proxy",
+]
+
+
 def default_body(event: Json) -> Json:
     """The default body: Tyk's, and behind it what else is known."""
-    more = [name for name in ("cert_position", "places") if event[name]]
+    more = [name for name in MORE if event[name] not in (None, [])]
     return {**tyks_body(event), **{name: event[name] for name in more}}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.contract import wait_for_checks
+from e2e.contract import ALERTS, wait_for_checks
 from e2e.deliveries import outcomes, pauses, wait_outcomes, webhook
 from e2e.monitors import leases, trap, wait_for_lease
 from lab import wait
@@ -90,7 +90,7 @@ def test_a_receiver_that_does_not_consent_gets_nothing(scene: Scene) -> None:
 
 
 def test_a_webhook_is_tried_once_under_each_configuration(scene: Scene) -> None:
-    scene.plugin["webhooks"] = [webhook("tried", test_on_start=True), webhook("ops", events=["*"])]
+    scene.plugin["webhooks"] = [webhook("tried", test_on_start=True), webhook("ops", events=ALERTS)]
     scene.watch("server", scene.cast.server)
     envoy = scene.start()
 

@@ -72,7 +72,7 @@ def check(event: Json, held: Held) -> None:
         file_name = held.path.rsplit("/", 1)[-1]
         name = held.name if held.position == "leaf" else file_name
         assert event["cert_id_source"] == "serial_number"
-        assert event["cert_position"] == ("leaf" if held.position == "leaf" else None)
+        assert event["position"] == ("leaf" if held.position == "leaf" else None)
         assert said["cert_id"] != truth.pop("cert_id")
         assert said["subject"] is None
         del said["cert_id"], said["subject"], truth["subject"]
@@ -80,7 +80,7 @@ def check(event: Json, held: Held) -> None:
     else:
         name = held.name
         assert event["cert_id_source"] == "sha256"
-        assert event["cert_position"] == held.position
+        assert event["position"] == held.position
     said["serial_number"], truth["serial_number"] = (int(each["serial_number"], 16) for each in (said, truth))
     assert said == truth
     assert event["event"] == SOON

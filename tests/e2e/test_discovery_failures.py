@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from e2e.contract import SOON
+from e2e.contract import ALERTS, SOON
 from e2e.discovered import rounds, watched
 from e2e.monitors import failovers, holders, last_tick, leases
 from lab import wait
@@ -61,7 +61,7 @@ class Sufferer:
 
     def __init__(self, scene: Scene, failures: list[Failure]) -> None:
         self.scene, self.failures = scene, failures
-        scene.webhook["events"] = ["*"]
+        scene.webhook["events"] = ALERTS
         scene.monitor.update(check_interval_seconds=1, check_cooldown_seconds=0, event_cooldown_seconds=1)
         self.admin = scene.discover()
         self.envoy = scene.launch()

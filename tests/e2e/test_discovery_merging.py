@@ -2,7 +2,7 @@
 
 import pytest
 
-from e2e.contract import wait_for_checks
+from e2e.contract import ALERTS, wait_for_checks
 from e2e.discovered import tell_everything, wait_asked, wait_known, watched
 from lab.config import INGRESS, STANDBY
 from lab.scene import Scene
@@ -37,7 +37,7 @@ def test_what_a_peer_shows_is_no_second_certificate(scene: Scene) -> None:
 
 
 def test_from_then_on_it_has_its_own_id(scene: Scene) -> None:
-    tell_everything(scene, "*")
+    tell_everything(scene, *ALERTS)
     scene.monitor.update(check_cooldown_seconds=0, event_cooldown_seconds=1)
     scene.discover()
     envoy = scene.start()

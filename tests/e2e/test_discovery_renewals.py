@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from e2e.contract import SOON, wait_for_checks
+from e2e.contract import ALERTS, SOON, wait_for_checks
 from e2e.discovered import earliest_end, tell_everything, wait_asked
 from lab import wait
 from lab.admin import Admin
@@ -19,7 +19,7 @@ EDGE = ["secret/edge", f"listener/{INGRESS}"]
 
 def start(scene: Scene, version: str | None = None) -> tuple[Secret, Admin]:
     """The listener presents a secret that ends in three days; whatever lasts is told again every second."""
-    tell_everything(scene, "*")
+    tell_everything(scene, *ALERTS)
     scene.monitor.update(check_interval_seconds=1, check_cooldown_seconds=0, event_cooldown_seconds=1)
     secret = Secret(scene.directory, "edge", scene.cast.server)
     secret.serve(scene.configuration.listener(INGRESS))

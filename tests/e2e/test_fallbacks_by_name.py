@@ -38,7 +38,7 @@ def test_a_forwarded_client_certificate_is_seen_with_its_intermediate_and_no_for
     check_soon(scene.receiver.event(cert_id=client.cert_id), client, "Far Client", "client", "orders-api")
     above = scene.receiver.event(cert_id=intermediate.cert_id)
     check_soon(above, intermediate, "Near CA", "client", "orders-api")
-    assert (above["cert_position"], above["places"]) == ("intermediate", ["listener/ingress"])
+    assert (above["position"], above["places"]) == ("intermediate", ["listener/ingress"])
     wait_for_checks(envoy, 2)
     # The root is not part of what the client presents.
     assert len(scene.receiver.events(cert_role="client")) == 2

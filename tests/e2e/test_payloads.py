@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from e2e import checkers
 from e2e.contract import EXPIRED, SOON, check_expired, check_soon, moment
@@ -44,7 +45,10 @@ def test_the_facts_are_those_that_openssl_prints(story: Story) -> None:
         assert event["not_before"] == said["notBefore"].replace(" ", "T")
         assert event["not_after"] == said["notAfter"].replace(" ", "T")
         assert event["cert_id"] == said["sha256 Fingerprint"].replace(":", "").lower()
+        assert event["fingerprint_sha256"] == event["cert_id"]
         assert event["sans"] == alternative_names(identity)
+        assert event["sans_count"] == (len(event["sans"]) or None)
+        assert event["key"] == key_of(identity)
 
 
 def openssl(identity: Identity, *options: str) -> dict[str, str]:
@@ -52,6 +56,15 @@ def openssl(identity: Identity, *options: str) -> dict[str, str]:
     command = ["openssl", "x509", "-noout", "-nameopt", "RFC2253,-esc_msb,utf8", "-dateopt", "iso_8601", *options]
     said = subprocess.run(command, input=identity.pem, capture_output=True, text=True, check=True).stdout
     return dict(line.split("=", 1) for line in said.splitlines())
+
+
+def key_of(identity: Identity) -> str:
+    """Kind and size of the key, by OpenSSL's library."""
+    key = identity.certificate.public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return {"secp256r1": "EC-P256", "secp384r1": "EC-P384"}[key.curve.name]
+    assert isinstance(key, rsa.RSAPublicKey)
+    return f"RSA-{key.key_size}"
 
 
 def alternative_names(identity: Identity) -> list[str]:
@@ -71,6 +84,11 @@ def test_everything_that_a_template_may_name(story: Story) -> None:
         assert (event["cert_role"], event["api_id"], event["rule"]) == (one.role, one.api_id, one.rule)
         assert event["severity"] == SEVERITIES[event["event"]]
         assert event["resolved"] is (event["event"] == RESOLVED)
+        assert (event["position"], event["source"]) == ("root" if one.role == "ca" else "leaf", "config")
+        # The time is written in whole seconds, and what is left is told exactly.
+        assert event["seconds_remaining"] in (left // timedelta(seconds=1), left // timedelta(seconds=1) - 1)
+        assert event["first_seen"] <= event["last_seen"] <= event["timestamp"]
+        assert event["alert"]["name"] == one.kind
         is_expired = event["event"] == EXPIRED
         days = (event["days_remaining"], event["days_since_expiry"])
         assert days == ((None, -left // timedelta(days=1)) if is_expired else (max(left, timedelta()).days, None))
@@ -89,7 +107,7 @@ def test_everything_that_a_template_may_name(story: Story) -> None:
 
 
 def test_the_key_names_the_alert_from_its_beginning_to_its_end(story: Story) -> None:
-    keys = {(event["cert_id"], event["key"]) for event in story.events()}
+    keys = {(event["cert_id"], event["alert"]["key"]) for event in story.events()}
     assert len(keys) == len(story.watched)
     assert len({key for _, key in keys}) == len(story.watched)
     assert all(len(key) == 32 for _, key in keys)

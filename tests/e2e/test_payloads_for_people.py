@@ -98,7 +98,7 @@ def test_what_messages_say_beside_their_text(story: Story) -> None:
     for event, request in story.told("datadog"):
         said = request.event
         assert (said["title"], said["alert_type"]) == (event["message"], types[event["event"]])
-        assert (said["aggregation_key"], said["date_happened"]) == (event["key"], seconds(event["timestamp"]))
+        assert (said["aggregation_key"], said["date_happened"]) == (event["alert"]["key"], seconds(event["timestamp"]))
         assert set(said["tags"]) >= {"team:edge", f"cert_role:{event['cert_role']}", f"event:{event['event']}"}
         assert not event["api_id"] or f"api_id:{event['api_id']}" in said["tags"]
 
@@ -110,7 +110,7 @@ def test_pagerduty_opens_and_closes_one_incident(story: Story) -> None:
         assert page == {
             "routing_key": formats.ROUTING_KEY,
             "event_action": "resolve" if event["resolved"] else "trigger",
-            "dedup_key": event["key"],
+            "dedup_key": event["alert"]["key"],
             "client": "Envoy",
             "client_url": VIEW_URL,
         }

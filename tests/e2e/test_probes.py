@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from e2e.contract import check_soon, wait_for_checks
+from e2e.contract import ALERTS, check_soon, wait_for_checks
 from e2e.leaks import check_none
 from e2e.monitors import traps
 from lab import wait
@@ -54,7 +54,7 @@ def test_an_upstream_that_is_turned_away_in_a_probe_is_told(scene: Scene) -> Non
     elsewhere = Authority.named("Elsewhere")
     scene.cast.upstream = elsewhere.issue("orders.internal", sans=["orders.internal"])
     probe(scene)
-    scene.webhook["events"] = ["*"]
+    scene.webhook["events"] = ALERTS
     envoy = scene.start()
 
     event = scene.receiver.event(event="CertificateRejected")

@@ -1,6 +1,6 @@
 """What a webhook may say about its request: headers, secrets, method, events and roles."""
 
-from e2e.contract import EXPIRED, SOON, plugin_lines
+from e2e.contract import ALERTS, EXPIRED, SOON, plugin_lines
 from lab import wait
 from lab.certificates import THREE_DAYS
 from lab.scene import Scene
@@ -61,7 +61,7 @@ def test_each_webhook_gets_the_events_and_roles_that_it_asks_for(scene: Scene) -
     scene.watch("server", gone)
     scene.watch("ca", scene.cast.authority)
     wishes = {
-        "all": {"events": ["*"]},
+        "all": {"events": ALERTS},
         "expired": {"events": [EXPIRED]},
         "authorities": {"roles": ["ca"]},
         "off": {"enabled": False},

@@ -13,12 +13,18 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 THREE_DAYS = timedelta(days=3)
+# What a certificate has behind it unless a test says otherwise: one that lives for a few days only is told later.
+PAST = timedelta(days=365)
 AUTHORITY = x509.BasicConstraints(ca=True, path_length=None)
+# sha256WithRSAEncryption and sha1WithRSAEncryption in DER.
+RSA_SHA256, RSA_SHA1 = (bytes.fromhex(f"06092a864886f70d0101{last}") for last in ("0b", "05"))
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Identity:
     """A certificate together with its private key."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: PrivateKey
     # What it presents together with its own certificate.
     above: tuple["Identity", ...] = ()
 
@@ -46,6 +52,13 @@ class Identity:
     @property
     def ends(self) -> datetime:
         return self.certificate.not_valid_after_utc
+
+    def claiming_sha1(self) -> "Identity":
+        """The same by an authority with an RSA key, except that it says to be signed by way of SHA-1, which nobody here
+        does any more. So no verifier takes it."""
+        der = self.certificate.public_bytes(Encoding.DER)
+        assert der.count(RSA_SHA256) == 2
+        return Identity(x509.load_der_x509_certificate(der.replace(RSA_SHA256, RSA_SHA1)), self.key)
 
     def write(self, directory: Path, name: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -67,7 +80,7 @@ class Authority(Identity):
         cls,
         common_name: str | x509.Name,
         ends: datetime | timedelta = THREE_DAYS,
-        key: ec.EllipticCurvePrivateKey | None = None,
+        key: PrivateKey | None = None,
         serial: int | None = None,
         starts: datetime | None = None,
     ) -> "Authority":
@@ -81,15 +94,17 @@ class Authority(Identity):
         common_name: str | x509.Name | None,
         ends: datetime | timedelta = THREE_DAYS,
         sans: Sequence[str | x509.GeneralName] = (),
-        key: ec.EllipticCurvePrivateKey | None = None,
+        key: PrivateKey | None = None,
         serial: int | None = None,
         starts: datetime | None = None,
+        extensions: Sequence[x509.ExtensionType] = (),
     ) -> Identity:
         """Issue a certificate; names that no authority should ever sign are welcome."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_subject(common_name), self._subject, key, ends, serial, starts)
         names = [(x509.SubjectAlternativeName([_general_name(san) for san in sans]), False)] if sans else []
-        return Identity(_sign(builder, self.key, *names), key)
+        others = [(extension, False) for extension in extensions]
+        return Identity(_sign(builder, self.key, *names, *others), key)
 
     def intermediate(
         self,
@@ -139,7 +154,7 @@ def _any_length() -> Iterator[None]:
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: PrivateKey,
     ends: datetime | timedelta,
     serial: int | None = None,
     starts: datetime | None = None,
@@ -152,18 +167,19 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(serial or x509.random_serial_number())
-        .not_valid_before(starts or min(now, last) - timedelta(days=1))
+        .not_valid_before(starts or min(now, last) - PAST)
         .not_valid_after(last)
     )
 
 
 def _sign(
-    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, *extensions: tuple[x509.ExtensionType, bool]
+    builder: x509.CertificateBuilder, key: PrivateKey, *extensions: tuple[x509.ExtensionType, bool]
 ) -> x509.Certificate:
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     # Who gives key, serial and dates gets the same bytes each time.
-    return builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
+    is_deterministic = True if isinstance(key, ec.EllipticCurvePrivateKey) else None
+    return builder.sign(key, hashes.SHA256(), ecdsa_deterministic=is_deterministic)
 
 
 def _general_name(san: str | x509.GeneralName) -> x509.GeneralName:

@@ -97,15 +97,15 @@ class Configuration:
         if listener in (cluster["name"] for cluster in self.document["static_resources"]["clusters"]):
             self.place(listener, port)
 
-    def place(self, cluster: str, port: int) -> None:
-        """Say on which local port the servers of a cluster listen; an unknown cluster is added."""
+    def place(self, cluster: str, *ports: int) -> None:
+        """Say on which local ports the servers of a cluster listen; an unknown cluster is added."""
         clusters = self.document["static_resources"]["clusters"]
         if cluster not in (known["name"] for known in clusters):
             clusters.append({"name": cluster})
-        endpoint = {"endpoint": {"address": _address(port)}}
+        endpoints = [{"endpoint": {"address": _address(port)}} for port in ports]
         self.cluster(cluster).update(
             type="STATIC",
-            load_assignment={"cluster_name": cluster, "endpoints": [{"lb_endpoints": [endpoint]}]},
+            load_assignment={"cluster_name": cluster, "endpoints": [{"lb_endpoints": endpoints}]},
         )
 
     def move_admin(self, pipe: str, *allow_paths: Document) -> None:

@@ -84,7 +84,7 @@ def write_files(directory: Path) -> int:
     cast = Cast()
     cast.write(directory / "certs")
     (directory / "envoy.yaml").write_text(SHIPPED.read_text())
-    print(f"{directory}: certificates for three days, and envoy.yaml as it is shipped")
+    print(f"{directory}: certificates for three more days, and envoy.yaml as it is shipped")
     return 0
 
 

@@ -3,10 +3,11 @@
 import json
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -78,6 +79,8 @@ class Receiver(MortalServer):
         self.requests: list[Request] = []
         self.answer: Script = 200
         self.answers: dict[str, Script] = {}
+        # What its clock, which the date of its answers is by, is ahead.
+        self.clock_ahead = timedelta()
         # Requests that wait for their answers, by path, and the most there ever were.
         self.under_way: Counter[str] = Counter()
         self.most_at_once: Counter[str] = Counter()
@@ -140,6 +143,10 @@ class Receiver(MortalServer):
 
 class _ReceiverHandler(Handler):
     server: Receiver
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        timestamp = time.time() if timestamp is None else timestamp
+        return super().date_time_string(timestamp + self.server.clock_ahead.total_seconds())
 
     def receive(self) -> None:
         closing = self.server.closing

@@ -28,7 +28,7 @@ EMPTY_SECTION = b"\x00\x02\x01x"
 
 
 class Cast:
-    """Who shows a certificate to whom: all of them good for three days, from an authority that is as well."""
+    """Who shows a certificate to whom: all of them good for three more days, from an authority that is as well."""
 
     def __init__(self) -> None:
         self.authority = Authority.named("Test CA")
