@@ -3,7 +3,7 @@
 //! Nobody here knows the right time. Receivers say in their answers what time it is where they are; the latest word of
 //! each counts for an hour. As long as more of them differ from the proxy's clock than agree with it, the clock is in
 //! [`Doubt`]. When it jumps ahead, or is in doubt for being ahead, it is disputed what has ended between the two clocks:
-//! see [`dispute`]. A jump in either direction makes void whatever was known before it.
+//! see `dispute`. A jump in either direction makes void whatever was known before it.
 
 mod dispute;
 
