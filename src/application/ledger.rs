@@ -20,8 +20,8 @@ pub struct Record {
     pub first_seen: Option<UnixTime>,
     /// Whether it is one of several of its name that servers of an upstream present side by side.
     pub is_one_of_several: bool,
-    /// The last event about each usage.
-    pub notices: BTreeMap<Usage, Notice>,
+    /// The last event about each usage. Nearly always there is one, and a map keeps room for eleven: what it keeps is small.
+    pub notices: BTreeMap<Usage, Box<Notice>>,
     /// When a handler with a cooldown of its own was last told of an event about a usage.
     pub told: BTreeMap<(Usage, EventKind, String), UnixTime>,
     /// When its authority says that it should be renewed, if that is asked.
@@ -40,6 +40,11 @@ impl Ledger {
     /// What is remembered of a certificate.
     pub fn get(&self, id: &CertId) -> Option<&Record> {
         self.records.get(id)
+    }
+
+    /// The last event about a usage of a certificate.
+    pub fn notice(&self, id: &CertId, usage: &Usage) -> Option<&Notice> {
+        self.get(id).and_then(|record| record.notice(usage))
     }
 
     /// What is remembered of a certificate, to be changed.
@@ -85,6 +90,16 @@ impl Ledger {
 }
 
 impl Record {
+    /// The last event about each usage.
+    pub fn notices(&self) -> impl Iterator<Item = (&Usage, &Notice)> {
+        self.notices.iter().map(|(usage, notice)| (usage, &**notice))
+    }
+
+    /// The last event about a usage.
+    pub fn notice(&self, usage: &Usage) -> Option<&Notice> {
+        self.notices.get(usage).map(|notice| &**notice)
+    }
+
     /// Forgets usages that `is_watched` does not know, if there are more than `most`.
     pub(super) fn keep_within(&mut self, most: usize, is_watched: impl Fn(&Usage) -> bool) {
         if self.notices.len() > most {
@@ -97,7 +112,7 @@ impl Record {
 
     /// When something about the certificate was last done; `None` if nothing ever was.
     pub fn latest(&self) -> Option<UnixTime> {
-        let times = self.checked_at.into_iter().chain(self.notices.values().map(|notice| notice.at));
+        let times = self.checked_at.into_iter().chain(self.notices().map(|(_, notice)| notice.at));
         times.chain(self.told.values().copied()).max()
     }
 }

@@ -175,7 +175,7 @@ impl Monitor {
         let next = assessment.next;
         let crossed = assessment.crossed.as_ref();
         let period = config.expiry.period_of(crossed.map(|crossing| EventKind::of(crossing.rule)));
-        let last = self.ledger.get(&certificate.id).and_then(|record| record.notices.get(usage));
+        let last = self.ledger.notice(&certificate.id, usage);
         let has_not_ended =
             |last: &Notice| last.kind == EventKind::CertificateExpired && turn.now < certificate.not_after;
         if last.is_some_and(|last| crossed.is_none() || has_not_ended(last)) {
@@ -188,7 +188,7 @@ impl Monitor {
         if certificate.not_after.after(config.expiry.expired_max_age) < turn.now {
             return next;
         }
-        let last = self.ledger.get(&certificate.id).and_then(|record| record.notices.get(usage));
+        let last = self.ledger.notice(&certificate.id, usage);
         let verdict = decide(&assessment, last, period, at);
         if matches!(&verdict, Verdict::Notify(crossing, _) if crossing.rule.is_expiry())
             && last.is_none_or(|last| last.kind != EventKind::CertificateExpired)
@@ -196,7 +196,7 @@ impl Monitor {
         {
             return Some(until);
         }
-        let last = self.ledger.get(&certificate.id).and_then(|record| record.notices.get(usage));
+        let last = self.ledger.notice(&certificate.id, usage);
         match verdict {
             Verdict::Quiet(_) => {}
             Verdict::Notify(Crossing { severity, .. }, _)
@@ -214,9 +214,9 @@ impl Monitor {
                     self.tell(&end, turn.now, None, turn);
                 }
                 let event = Event::new(certificate, usage, presence, &crossing, period, at, turn.now);
-                let last = self.ledger.get(&certificate.id).and_then(|record| record.notices.get(usage));
+                let last = self.ledger.notice(&certificate.id, usage);
                 let notice = Notice::of(&event, crossing.remaining, at, last);
-                self.record(&certificate.id).notices.insert(usage.clone(), notice);
+                self.record(&certificate.id).notices.insert(usage.clone(), Box::new(notice));
                 self.announce_event(&event, turn);
                 self.tell(&event, at, None, turn);
             }
@@ -251,5 +251,5 @@ impl Monitor {
 /// A first report, and what a webhook did not get, wait for no cooldown.
 fn is_pressing(watched: &Watched, record: Option<&Record>, usage: &Usage) -> bool {
     let is_new = watched.sighting(usage).is_some_and(|sighting| !sighting.checked);
-    is_new || record.and_then(|record| record.notices.get(usage)).is_some_and(|notice| !notice.owed.is_empty())
+    is_new || record.and_then(|record| record.notice(usage)).is_some_and(|notice| !notice.owed.is_empty())
 }

@@ -8,6 +8,7 @@ use super::deliver::held_until;
 use super::turn::Turn;
 use crate::application::clock::{Doubt, Hold, Recheck, Tick, Word};
 use crate::application::effect::{Answer, CallId};
+use crate::application::ledger::Record;
 use crate::config::Handler;
 use crate::decode::date::date;
 use crate::domain::event::largest_unit;
@@ -104,9 +105,8 @@ impl Monitor {
             return;
         }
         let incident = self.doubtful(Detail::Nothing);
-        let record = self.ledger.get(&incident.about);
         // As long as it lasts the same is said of it.
-        let said = record.and_then(|record| record.notices.get(&incident.usage)).map(|notice| notice.detail.clone());
+        let said = self.ledger.notice(&incident.about, &incident.usage).map(|notice| notice.detail.clone());
         let detail = said.unwrap_or_else(|| Detail::Text(self.words_for(&doubt)));
         self.tell_incident(&Incident { detail, ..incident }, turn);
     }
@@ -129,7 +129,7 @@ impl Monitor {
     /// Says that the clock is right, if people were told that it may be wrong.
     pub(super) fn close_doubt(&mut self, turn: &mut Turn) {
         let Incident { about, usage, .. } = self.doubtful(Detail::Nothing);
-        if self.ledger.get(&about).is_some_and(|record| record.notices.contains_key(&usage)) {
+        if self.ledger.notice(&about, &usage).is_some() {
             self.close(&about, &usage, turn);
         }
     }
@@ -163,8 +163,7 @@ impl Monitor {
         let from = from.max(turn.now.before(self.config.expiry.expired_max_age));
         let ends = self.inventory.ends_after(from).take_while(|(end, _)| *end <= turn.now).take(MOST_LOOKED_AT);
         let is_told = |id: &CertId| {
-            let notices = self.ledger.get(id).map(|record| &record.notices);
-            let mut notices = notices.into_iter().flatten();
+            let mut notices = self.ledger.get(id).into_iter().flat_map(Record::notices);
             notices.any(|(_, notice)| notice.kind == EventKind::CertificateExpired)
         };
         let (mut looked_at, mut count) = (0_usize, 0_usize);

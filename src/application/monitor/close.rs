@@ -21,7 +21,7 @@ impl Monitor {
         let Some(watched) = self.inventory.get(id) else { return };
         let Some(record) = self.ledger.get(id) else { return };
         let certificate = &watched.certificate;
-        let told = record.notices.iter().filter(|(usage, _)| watched.sighting(usage).is_some());
+        let told = record.notices().filter(|(usage, _)| watched.sighting(usage).is_some());
         let events: Vec<_> = told
             .filter_map(|(usage, notice)| {
                 let presence = self.presence_of(id, usage, turn.now);
@@ -91,7 +91,7 @@ impl Monitor {
                 EventKind::OF_TYK.contains(&notice.kind) && is_unused(about, usage)
             }
         };
-        let over: Vec<_> = record.notices.iter().filter(is_over).map(|(usage, _)| usage.clone()).collect();
+        let over: Vec<_> = record.notices().filter(is_over).map(|(usage, _)| usage.clone()).collect();
         for usage in over {
             self.close_gone(about, &usage, turn);
         }

@@ -115,7 +115,7 @@ impl Monitor {
 
     /// Closes an alert if there is one.
     fn close_if_told(&mut self, about: &CertId, usage: &Usage, turn: &mut Turn) {
-        if self.ledger.get(about).is_some_and(|record| record.notices.contains_key(usage)) {
+        if self.ledger.notice(about, usage).is_some() {
             self.close(about, usage, turn);
         }
     }

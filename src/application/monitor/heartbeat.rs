@@ -86,11 +86,11 @@ impl Monitor {
     /// Counts a certificate in each of its roles.
     fn count(&self, id: &CertId, roles: &mut [Counts; Role::ALL.len()], now: UnixTime) {
         let Some(watched) = self.inventory.get(id) else { return };
-        let notices = self.ledger.get(id).map(|record| &record.notices);
+        let record = self.ledger.get(id);
         for (role, counts) in Role::ALL.into_iter().zip(roles) {
             let mut usages = watched.usages.iter().map(|sighting| &sighting.usage).filter(|usage| usage.role() == role);
             let is_warned_of = |usage| {
-                let notice = notices.and_then(|notices| notices.get(usage));
+                let notice = record.and_then(|record| record.notice(usage));
                 notice.is_some_and(|notice| notice.kind == EventKind::CertificateExpiringSoon)
             };
             let Some(first) = usages.next() else { continue };

@@ -150,7 +150,7 @@ impl Monitor {
 
     /// What was last told of handshakes that fail, for whichever API it was noticed.
     fn last_rejection(&self, about: &CertId) -> Option<(&Usage, &Notice)> {
-        self.ledger.get(about)?.notices.iter().max_by_key(|(_, notice)| notice.at)
+        self.ledger.get(about)?.notices().max_by_key(|(_, notice)| notice.at)
     }
 
     /// What was last told of an incident.
@@ -158,7 +158,8 @@ impl Monitor {
         if incident.kind == EventKind::CertificateRejected {
             return self.last_rejection(&incident.about);
         }
-        self.ledger.get(&incident.about)?.notices.get_key_value(&incident.usage)
+        let (usage, notice) = self.ledger.get(&incident.about)?.notices.get_key_value(&incident.usage)?;
+        Some((usage, notice))
     }
 
     /// Tells of an incident, if its cooldown allows.
@@ -197,7 +198,7 @@ impl Monitor {
                 let since = lasting.map_or(turn.now, |(_, last)| last.since);
                 let event = Event::of_incident(incident, since, period, at, turn.now);
                 let notice = Notice::of(&event, Duration::ZERO, at, None);
-                self.record(&incident.about).notices.insert(incident.usage.clone(), notice);
+                self.record(&incident.about).notices.insert(incident.usage.clone(), Box::new(notice));
                 self.announce_event(&event, turn);
                 self.tell(&event, at, None, turn);
             }
@@ -237,8 +238,7 @@ impl Monitor {
     /// Tells of incidents again that somebody was not told of: a round of checks has begun.
     pub(super) fn retry_incidents(&mut self, turn: &mut Turn) {
         for (about, usage) in std::mem::take(&mut self.owed_incidents) {
-            let notices = self.ledger.get(&about).map(|record| &record.notices);
-            let Some(notice) = notices.and_then(|notices| notices.get(&usage)) else { continue };
+            let Some(notice) = self.ledger.notice(&about, &usage) else { continue };
             if notice.owed.is_empty() {
                 continue;
             }

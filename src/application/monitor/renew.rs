@@ -148,7 +148,7 @@ impl Monitor {
 
     /// Whether an alert about a certificate in a usage is open.
     fn has_alert(&self, id: &CertId, usage: &Usage) -> bool {
-        let is_open = |about: &CertId| self.ledger.get(about).is_some_and(|record| record.notices.contains_key(usage));
+        let is_open = |about: &CertId| self.ledger.notice(about, usage).is_some();
         let kinds = EventKind::CONDITIONS.into_iter().chain([EventKind::CertificateStale]);
         is_open(id) || kinds.map(|kind| Incident::about(kind, *id)).any(|about| is_open(&about))
     }
@@ -175,7 +175,7 @@ impl Monitor {
 
     /// Closes an alert about a usage that is not watched any more, once it is sure that it is gone.
     pub(super) fn close_gone(&mut self, about: &CertId, usage: &Usage, turn: &mut Turn) {
-        let Some(notice) = self.ledger.get(about).and_then(|record| record.notices.get(usage)) else { return };
+        let Some(notice) = self.ledger.notice(about, usage) else { return };
         let id = if notice.is_of_condition() { notice.certificate.id } else { *about };
         turn.spend(looking(self.renewals.partings.len()));
         if self.waits(&id, usage) {
@@ -190,7 +190,7 @@ impl Monitor {
     }
 
     fn has_expiry_alert(&self, id: &CertId, usage: &Usage) -> bool {
-        self.ledger.get(id).is_some_and(|record| record.notices.contains_key(usage))
+        self.ledger.notice(id, usage).is_some()
     }
 
     /// Whether a certificate is watched in a usage still: nobody looks into what the alert was about any more, or more is
@@ -248,14 +248,13 @@ impl Monitor {
 
     /// Whether somebody was told that a certificate was renewed in a usage.
     fn is_told_renewed(&self, id: &CertId, usage: &Usage) -> bool {
-        let record = self.ledger.get(&Incident::about(EventKind::CertificateRenewed, *id));
-        record.is_some_and(|record| record.notices.contains_key(usage))
+        self.ledger.notice(&Incident::about(EventKind::CertificateRenewed, *id), usage).is_some()
     }
 
     fn remember_renewal(&mut self, event: &Event, now: UnixTime) {
         let notice = Notice::of(event, Duration::ZERO, now, None);
         let about = Incident::about(EventKind::CertificateRenewed, event.certificate.id);
-        self.record(&about).notices.insert(event.usage.clone(), notice);
+        self.record(&about).notices.insert(event.usage.clone(), Box::new(notice));
     }
 }
 

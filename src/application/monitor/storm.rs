@@ -108,7 +108,7 @@ impl Monitor {
     }
 
     fn told_storm(&self, about: &CertId, usage: &Usage) -> Option<Told> {
-        let notice = self.ledger.get(about)?.notices.get(usage)?;
+        let notice = self.ledger.notice(about, usage)?;
         let Detail::Listing(listing) = &notice.detail else { return None };
         let first = listing.certificates.first()?.not_after;
         Some(Told { about: *about, usage: usage.clone(), first, total: listing.total })
@@ -124,8 +124,7 @@ impl Monitor {
             Some(told) if storm.total < told.total.saturating_mul(2) => return,
             None if self.storms.told.len() >= MOST_TOLD => return,
             Some(told) => {
-                let Some(record) = self.ledger.get(&told.about) else { return };
-                let Some(notice) = record.notices.get(&told.usage) else { return };
+                let Some(notice) = self.ledger.notice(&told.about, &told.usage) else { return };
                 Incident { detail, ..Incident::again(told.about, notice, &told.usage) }
             }
             None => {
@@ -139,7 +138,7 @@ impl Monitor {
         turn.spend(EVENT);
         let event = Event::of_incident(&incident, turn.now, DAY, turn.now, turn.now);
         let notice = Notice::of(&event, Duration::ZERO, turn.now, None);
-        self.record(&incident.about).notices.insert(incident.usage.clone(), notice);
+        self.record(&incident.about).notices.insert(incident.usage.clone(), Box::new(notice));
         self.announce_event(&event, turn);
         self.tell(&event, turn.now, None, turn);
     }

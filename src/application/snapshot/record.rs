@@ -72,7 +72,7 @@ impl StoredRecord {
             checked_at: record.checked_at.map(UnixTime::millis),
             first_seen: record.first_seen.map(UnixTime::millis),
             is_one_of_several: record.is_one_of_several,
-            notices: record.notices.iter().map(notice).collect(),
+            notices: record.notices().map(notice).collect(),
             told: record.told.iter().map(told).collect(),
             advice: record.advice.as_deref().map(StoredAdvice::of),
             lives: record.habit.as_deref().map(StoredLife::of_all).unwrap_or_default(),
@@ -101,7 +101,7 @@ impl StoredRecord {
                 at: UnixTime::from_millis(stored.at),
                 owed: stored.owed,
             };
-            Some((stored.usage.into_usage()?, notice))
+            Some((stored.usage.into_usage()?, Box::new(notice)))
         };
         let told = |stored: StoredTold| {
             let event = EventKind::parse(&stored.event)?;

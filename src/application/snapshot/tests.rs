@@ -64,7 +64,7 @@ fn known() -> Known {
         at: UnixTime::from_millis(1_500),
         owed: vec!["dev".into()],
     };
-    record.notices.insert(usage.clone(), notice);
+    record.notices.insert(usage.clone(), Box::new(notice));
     record.advice = Some(Box::new(Advice {
         window: Some(Window {
             start: UnixTime::from_secs(10),
