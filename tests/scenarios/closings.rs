@@ -1,5 +1,7 @@
 //! Alerts that stay open at their receivers: closed when they end, told again while they last.
 
+use std::time::Duration;
+
 use cert_expiry_monitor::application::effect::Answer;
 use cert_expiry_monitor::domain::Role;
 use serde_json::{Value, json};
@@ -157,4 +159,32 @@ fn a_webhooks_cooldown_ends_with_the_alert() {
     world.run_until(start + 6 * HOUR);
     let events: Vec<_> = told(&mut world).into_iter().map(|(event, _)| event).collect();
     assert_eq!(events, ["CertificateExpiringSoon", "CertificateResolved", "CertificateExpiringSoon"]);
+}
+
+/// The ids of the ends of an alert that two proxies tell one after the other, the second `later` ms behind the first.
+fn ids_of_ends(later: u64) -> Vec<String> {
+    let start = -10 * DAY;
+    let without = document(&[], &[resolving()]);
+    let mut world = World::starting(start, document(&["localhost"], &[resolving()]));
+    world.now = world.now.after(Duration::from_millis(later));
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        world.run_for(MINUTE);
+        world.replace(without.clone());
+        world.run_for(MINUTE);
+        let ends = world.received().into_iter().filter(|received| received.event == "CertificateResolved");
+        ids.extend(ends.map(|received| received.id));
+        world.run_for(DAY);
+        world.replace(document(&["localhost"], &[resolving()]));
+    }
+    ids
+}
+
+#[test]
+fn every_proxy_closes_the_same_alert_under_the_same_id_and_another_one_under_another() {
+    let [first, second] = ids_of_ends(0).try_into().unwrap();
+    assert_ne!(first, second, "told and closed again on another day");
+    for later in [1, 1_234, 40 * 60 * 1_000] {
+        assert_eq!(ids_of_ends(later), [first.clone(), second.clone()], "{later} ms later");
+    }
 }

@@ -210,7 +210,8 @@ impl Monitor {
                 let stand_in = last.filter(|last| last.certificate.id != certificate.id);
                 if let Some(before) = stand_in.cloned() {
                     // Receivers know that alert by the id of the one that stood for this certificate.
-                    let end = Event::closing(before.certificate.id, &before, None, usage, turn.now);
+                    let period = config.expiry.period_of(Some(before.kind));
+                    let end = Event::closing(before.certificate.id, &before, None, usage, period, turn.now);
                     self.tell(&end, turn.now, None, turn);
                 }
                 let event = Event::new(certificate, usage, presence, &crossing, period, at, turn.now);

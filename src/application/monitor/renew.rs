@@ -216,8 +216,10 @@ impl Monitor {
         // What a certificate that stood for this one was told of, receivers know by the id of that one.
         let is_of_certificate = EventKind::OF_TYK.contains(&notice.kind);
         let known_as = if is_of_certificate { notice.certificate.id } else { *about };
-        let resolved = Event::closing(known_as, &notice, None, usage, turn.now);
-        match successor.map(|by| Event::closing(known_as, &notice, Some(by), usage, turn.now)) {
+        let period = self.config.expiry.period_of(Some(notice.kind));
+        let end = |by| Event::closing(known_as, &notice, by, usage, period, turn.now);
+        let (resolved, renewed) = (end(None), successor.map(|by| end(Some(by))));
+        match renewed {
             None => {
                 self.announce_event(&resolved, turn);
                 self.tell(&resolved, turn.now, None, turn);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{load, only_problem, problems, webhook_with};
 use crate::config::Handler;
 use crate::domain::ledger::Notice;
+use crate::domain::time::DAY;
 use crate::domain::{CertId, Certificate, Detail, Event, EventKind, Presence, Role, Severity, UnixTime, Usage};
 use crate::render::fields::samples;
 use crate::render::format::Context;
@@ -51,7 +52,7 @@ fn closing(alert: EventKind) -> Event {
         // One that has ended was about to end before.
         notice.warned.push(Severity::Warning);
     }
-    Event::closing(about, &notice, None, &usage, UnixTime::from_secs(9))
+    Event::closing(about, &notice, None, &usage, DAY, UnixTime::from_secs(9))
 }
 
 #[test]

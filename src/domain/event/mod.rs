@@ -80,9 +80,9 @@ impl Event {
         now: UnixTime,
     ) -> Self {
         let kind = EventKind::of(crossing.rule);
-        let number = periods_between(crossing.at, counted_from, period);
+        let number = number(kind, crossing.at, period, counted_from);
         Self {
-            id: id(certificate.id, usage, &[kind.as_str(), crossing.rule.name()], number),
+            id: told_id(certificate.id, usage, kind, crossing.rule.name(), &Detail::Nothing, number),
             kind,
             severity: crossing.severity,
             closes: None,
@@ -98,19 +98,23 @@ impl Event {
     }
 
     /// The event that closes the alert of which `notice` tells and that was about `about`: the certificate is not used like
-    /// this any more, or `successor` has taken its place.
+    /// this any more, or `successor` has taken its place. Its id is derived from that of the event it closes, whose cooldown
+    /// `period` has numbered that one.
     pub fn closing(
         about: CertId,
         notice: &Notice,
         successor: Option<&Rc<Certificate>>,
         usage: &Usage,
+        period: Duration,
         now: UnixTime,
     ) -> Self {
-        let Notice { certificate, rule, since, presence, at, .. } = notice;
+        let Notice { certificate, rule, since, presence, .. } = notice;
         let kind = successor.map_or(EventKind::CertificateResolved, |_| EventKind::CertificateRenewed);
-        let number = u128::from(at.millis().unsigned_abs());
+        let number = number(notice.kind, *since, period, notice.at);
+        let closed = told_id(about, usage, notice.kind, rule, &notice.detail, number);
+        let by = successor.map(|successor| successor.id.to_string()).unwrap_or_default();
         Self {
-            id: id(about, usage, &[kind.as_str(), rule], number),
+            id: id(about, usage, &[kind.as_str(), &closed, &by], 0),
             kind,
             severity: kind.severity(),
             closes: Some(notice.alert()),
@@ -139,14 +143,10 @@ impl Event {
             Detail::Listing(listing) if kind == EventKind::ExpiryStorm => {
                 listing.total.checked_ilog2().unwrap_or_default().into()
             }
-            _ => periods_between(UnixTime::from_secs(0), counted_from, period),
-        };
-        let other = match &detail {
-            Detail::Other(certificate) => certificate.id.to_string(),
-            _ => String::new(),
+            _ => number(kind, since, period, counted_from),
         };
         Self {
-            id: id(about, &usage, &[kind.as_str(), &rule, &other], number),
+            id: told_id(about, &usage, kind, &rule, &detail, number),
             kind,
             severity: kind.severity(),
             closes: None,
@@ -240,8 +240,19 @@ impl Event {
     }
 }
 
-fn periods_between(crossing: UnixTime, now: UnixTime, period: Duration) -> u128 {
-    crossing.until(now).as_millis().checked_div(period.as_millis()).unwrap_or_default()
+/// The number of the cooldown period that `counted_from` falls into.
+fn number(kind: EventKind, since: UnixTime, period: Duration, counted_from: UnixTime) -> u128 {
+    // When a rule was crossed is the same for every proxy. Everything else begins for each when it is noticed there.
+    let begin = if EventKind::OF_TYK.contains(&kind) { since } else { UnixTime::from_secs(0) };
+    begin.until(counted_from).as_millis().checked_div(period.as_millis()).unwrap_or_default()
+}
+
+/// The id of an event that closes nothing.
+fn told_id(about: CertId, usage: &Usage, kind: EventKind, rule: &str, detail: &Detail, number: u128) -> String {
+    match detail {
+        Detail::Other(certificate) => id(about, usage, &[kind.as_str(), rule, &certificate.id.to_string()], number),
+        _ => id(about, usage, &[kind.as_str(), rule], number),
+    }
 }
 
 fn id(about: CertId, usage: &Usage, what: &[&str], number: u128) -> String {

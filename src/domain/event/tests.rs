@@ -102,3 +102,42 @@ fn the_id_tells_usages_apart() {
     ];
     assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
 }
+
+/// The id of what closes an alert of a kind whose rule was crossed, or that began, at `since`, and that was told at `at`:
+/// in days before the end.
+fn closing_id(kind: EventKind, rule: &str, since: i64, at: f64, successor: Option<&[u8]>, period: Duration) -> String {
+    let named = |der: &[u8]| Rc::new(Certificate::bare(CertId::of_der(der), "localhost", END));
+    #[allow(clippy::cast_possible_truncation)]
+    let millis = |days: f64| UnixTime::from_millis(END.millis() - (days * 86_400_000.0) as i64);
+    let told = Event {
+        kind,
+        rule: rule.to_owned(),
+        since: END.before(DAY * u32::try_from(since).unwrap()),
+        ..event(0, &Rule::days(30))
+    };
+    let notice = Notice::of(&told, Duration::ZERO, millis(at), None);
+    let successor = successor.map(named);
+    Event::closing(told.about, &notice, successor.as_ref(), &told.usage, period, END).id
+}
+
+#[test]
+fn the_id_of_an_end_is_derived_from_that_of_what_it_ends() {
+    use EventKind::{CertificateExpiringSoon as Soon, CertificateWeak as Weak};
+    let first = || closing_id(Soon, "30d", 30, 30.0, None, DAY);
+    // what | the id of the end | whether it is the first one's
+    for (what, id, is_same) in [
+        ("another proxy has told it a little later", closing_id(Soon, "30d", 30, 29.9, None, DAY), true),
+        ("it was told again in the next period", closing_id(Soon, "30d", 30, 29.0, None, DAY), false),
+        ("another rule was crossed", closing_id(Soon, "20d", 30, 30.0, None, DAY), false),
+        ("it is renewed", closing_id(Soon, "30d", 30, 30.0, Some(b"new"), DAY), false),
+        ("it is something else that ends", closing_id(Weak, "30d", 30, 30.0, None, DAY), false),
+    ] {
+        assert_eq!(id == first(), is_same, "{what}");
+    }
+    let renewed = |by: &[u8]| closing_id(Soon, "30d", 30, 30.0, Some(by), DAY);
+    assert_eq!(renewed(b"new"), renewed(b"new"));
+    assert_ne!(renewed(b"new"), renewed(b"newer"), "the same alert, and another successor");
+    // What each proxy notices on its own is numbered by the day, whenever it was noticed first.
+    assert_eq!(closing_id(Weak, "rsa", 9, 4.0, None, DAY), closing_id(Weak, "rsa", 7, 4.0, None, DAY));
+    assert_ne!(closing_id(Weak, "rsa", 9, 4.0, None, DAY), closing_id(Weak, "rsa", 9, 3.0, None, DAY));
+}
