@@ -6,13 +6,17 @@ use crate::domain::{CertId, UnixTime};
 
 /// The first check comes this long after the configuration was accepted.
 pub const FIRST_CHECK: Duration = Duration::from_secs(1);
+/// A tick of a round that is later by more comes after a pause.
+const LATE: Duration = Duration::from_secs(5);
 
 /// One pass over all certificates.
 #[derive(Clone, Debug)]
 pub struct Round {
-    /// When it was due. Cooldowns count from here and not from the tick that was a few milliseconds late: otherwise a
-    /// day of rounds would drift into a day and an hour.
+    /// What cooldowns count from: when it was due, and not the tick that was a few milliseconds late. Otherwise a day of
+    /// rounds would drift into a day and an hour. After a pause it is the end of that.
     pub due: UnixTime,
+    /// Its last tick; before the first one when it was due.
+    latest: UnixTime,
     /// The last certificate that was looked at.
     pub cursor: Option<CertId>,
     /// How many were checked so far.
@@ -36,8 +40,21 @@ impl Rounds {
         Self { interval, next: configured.after(FIRST_CHECK), current: None }
     }
 
-    /// Begins the round that is due, unless one is still going on; whether one has begun.
+    /// Begins the round that is due, unless one is still going on; whether one has begun. Asked at every tick of a round.
     pub fn begin(&mut self, now: UnixTime) -> bool {
+        let has_begun = self.begin_due(now);
+        let late = if self.interval.is_zero() { LATE } else { LATE.min(self.interval / 2) };
+        if let Some(round) = &mut self.current {
+            if now.since(round.latest).is_none_or(|pause| pause > late) {
+                // The next round may come at once: counted from before the pause, it would tell everything again.
+                round.due = now;
+            }
+            round.latest = now;
+        }
+        has_begun
+    }
+
+    fn begin_due(&mut self, now: UnixTime) -> bool {
         // No round is ever more than an interval away, unless the clock ran ahead and was set back.
         if self.next < UnixTime::NEVER && self.next > now.after(self.interval.max(FIRST_CHECK)) {
             self.next = now;
@@ -50,7 +67,7 @@ impl Rounds {
         let skipped = u32::try_from(missed.unwrap_or_default()).unwrap_or(u32::MAX);
         let due = self.next.after(self.interval.saturating_mul(skipped));
         self.next = if self.interval.is_zero() { UnixTime::NEVER } else { due.after(self.interval) };
-        self.current = Some(Round { due, cursor: None, checked: 0, short_lived: 0 });
+        self.current = Some(Round { due, latest: due, cursor: None, checked: 0, short_lived: 0 });
         true
     }
 
@@ -85,6 +102,28 @@ mod tests {
         let mut rounds = Rounds::new(Duration::from_secs(10), START);
         assert_eq!(due(&mut rounds, START.after(Duration::from_secs(35))), Some(31_000));
         assert_eq!(rounds.next(), START.after(Duration::from_secs(41)));
+    }
+
+    #[test]
+    fn after_a_pause_a_round_counts_from_its_end() {
+        // seconds between rounds | seconds to the tick | what the round counts from
+        for (interval, tick, counted) in
+            [(3_600, 6, 1_000), (3_600, 7, 7_000), (3_600, 259_200, 259_200_000), (4, 3, 1_000), (4, 4, 4_000)]
+        {
+            let mut rounds = Rounds::new(Duration::from_secs(interval), START);
+            assert_eq!(due(&mut rounds, START.after(Duration::from_secs(tick))), Some(counted), "{interval} {tick}");
+        }
+    }
+
+    #[test]
+    fn a_pause_in_a_round_counts_as_well() {
+        let mut rounds = Rounds::new(Duration::from_secs(3_600), START);
+        // seconds | what the rest of the round counts from
+        for (tick, counted) in [(1, 1_000), (5, 1_000), (10, 1_000), (3_000, 3_000_000), (3_004, 3_000_000)] {
+            rounds.begin(START.after(Duration::from_secs(tick)));
+            assert_eq!(rounds.current.as_ref().unwrap().due.millis() - START.millis(), counted, "{tick}");
+        }
+        assert_eq!(rounds.next(), START.after(Duration::from_secs(3_601)), "no round is put off");
     }
 
     #[test]

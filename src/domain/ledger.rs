@@ -108,11 +108,10 @@ pub enum Repetition {
     Quiet,
 }
 
-/// Decides by what was sent before about the same incident.
-pub fn repeat(last: Option<&Notice>, period: Duration, now: UnixTime) -> Repetition {
+/// Decides by what was sent before about the same incident, like [`decide`].
+pub fn repeat(last: Option<&Notice>, period: Duration, at: UnixTime, now: UnixTime) -> Repetition {
     match last {
-        // One far in the future was made before the clock was set back.
-        Some(last) if last.at > now.after(period) || now >= last.at.after(period) => Repetition::Notify,
+        Some(last) if is_of_another_clock(last, period, now) || at >= last.at.after(period) => Repetition::Notify,
         Some(last) if last.owed.is_empty() => Repetition::Quiet,
         Some(_) => Repetition::Retry,
         None => Repetition::Notify,
@@ -120,8 +119,14 @@ pub fn repeat(last: Option<&Notice>, period: Duration, now: UnixTime) -> Repetit
 }
 
 /// Decides by what was sent before and by the event cooldown, called `period` here because a cooldown of zero still
-/// numbers its events by some period.
-pub fn decide<'a>(assessment: &Assessment<'a>, last: Option<&Notice>, period: Duration, now: UnixTime) -> Verdict<'a> {
+/// numbers its events by some period. Cooldowns count from `at`: for a round that is when it was due.
+pub fn decide<'a>(
+    assessment: &Assessment<'a>,
+    last: Option<&Notice>,
+    period: Duration,
+    at: UnixTime,
+    now: UnixTime,
+) -> Verdict<'a> {
     let Some(crossing) = assessment.crossed.clone() else {
         return Verdict::Quiet(Because::NothingCrossed);
     };
@@ -131,16 +136,22 @@ pub fn decide<'a>(assessment: &Assessment<'a>, last: Option<&Notice>, period: Du
     if crossing.remaining < last.remaining {
         return Verdict::Notify(crossing, Because::Tighter);
     }
-    if last.at > now.after(period) {
+    if is_of_another_clock(last, period, now) {
         return Verdict::Notify(crossing, Because::ClockSetBack);
     }
-    if now >= last.at.after(period) {
+    if at >= last.at.after(period) {
         return Verdict::Notify(crossing, Because::CooldownOver);
     }
     if !last.owed.is_empty() {
         return Verdict::Retry(crossing);
     }
     Verdict::Quiet(Because::CooldownActive)
+}
+
+/// Whether an event lies so far in the future that it was made before the clock was set back. What was told since a round
+/// was due does not: that is a matter of the clock alone.
+fn is_of_another_clock(last: &Notice, period: Duration, now: UnixTime) -> bool {
+    last.at > now.after(period)
 }
 
 #[cfg(test)]
@@ -215,7 +226,7 @@ mod tests {
             let plan = Plan { rules: vec![Rule::expired(), Rule::days(30)], short_lived: None };
             let certificate = Certificate::bare(CertId::of_der(b"der"), "localhost", END);
             let now = at(days);
-            let verdict = decide(&assess(&certificate, &plan, now), last.as_ref(), DAY, now);
+            let verdict = decide(&assess(&certificate, &plan, now), last.as_ref(), DAY, now, now);
             match (verdict, why) {
                 (Verdict::Notify(_, because), Some(why)) if told => assert_eq!(because, why, "{what}"),
                 (Verdict::Quiet(because), Some(why)) if !told => assert_eq!(because, why, "{what}"),
@@ -223,5 +234,15 @@ mod tests {
                 (verdict, _) => panic!("{what}: {verdict:?}"),
             }
         }
+    }
+    #[test]
+    fn what_a_crossing_has_told_since_a_round_was_due_is_told() {
+        let plan = Plan { rules: vec![Rule::expired(), Rule::days(30)], short_lived: None };
+        let certificate = Certificate::bare(CertId::of_der(b"der"), "localhost", END);
+        let (due, now, minute) = (at(-30.0), at(-29.9), Duration::from_secs(60));
+        let last = notice(&Rule::days(30), now, &[]);
+        let verdict = decide(&assess(&certificate, &plan, now), Some(&last), minute, due, now);
+        assert_eq!(verdict, Verdict::Quiet(Because::CooldownActive));
+        assert_eq!(repeat(Some(&last), minute, due, now), Repetition::Quiet);
     }
 }

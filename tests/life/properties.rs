@@ -112,8 +112,6 @@ fn one_event_a_period(story: &[Received], world: &Scenario, late: i64) -> Result
     let section = &world.document["certificate_expiry_monitor"];
     let lengths = ["event_cooldown_seconds", "check_interval_seconds"].map(|key| section[key].as_i64().unwrap());
     let period = lengths.into_iter().find(|length| *length > 0).unwrap_or(HOUR);
-    // After a pause, and after one that a clock seems to have made, what is told is counted from the round that was missed.
-    let late = if has_jumps(world) { late + lengths[1] } else { late };
     let mut groups: BTreeMap<_, Vec<&Received>> = BTreeMap::new();
     for received in story.iter().filter(|received| [SOON, EXPIRED].contains(&received.event())) {
         let group = groups.entry((key(received), received.event(), received.text("rule"))).or_default();

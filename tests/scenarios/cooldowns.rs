@@ -147,3 +147,35 @@ fn usages_have_cooldowns_of_their_own() {
     let expected = [("client", "orders"), ("client", "billing"), ("upstream", "orders")];
     assert_eq!(told, expected.map(|(role, api_id)| (role.to_owned(), api_id.to_owned())));
 }
+
+#[test]
+fn after_a_pause_nothing_is_told_twice_in_a_cooldown() {
+    // the event cooldown, the interval | what passes between two events at least
+    for (cooldown, interval, period) in
+        [(0, HOUR, HOUR), (60, HOUR, 60), (HOUR, HOUR, HOUR), (DAY, HOUR, DAY), (0, DAY, DAY), (0, 10, 5)]
+    {
+        // Rounds are due a second after full hours. Whenever the machine wakes, one was missed, and another one is to come.
+        for (slept, awake) in [(3 * DAY, 0), (3 * DAY, 30 * MINUTE), (50 * MINUTE, 0), (20 * DAY, 1), (21 * DAY, 0)] {
+            let start = -40 * DAY;
+            let mut document = document(0, cooldown, interval);
+            document["certificates"] = json!([{ "role": "server", "pem": pem("rsa-1024") }]);
+            let mut hooks = webhook("hooks");
+            hooks["events"] = json!(["CertificateExpiringSoon", "CertificateWeak"]);
+            document["webhooks"] = json!([hooks]);
+            document["observe"] = json!({ "flush_seconds": HOUR });
+            let mut world = World::starting(start, document);
+            world.run_for(2 * interval + 2);
+            world.set_clock(start + 2 * interval + slept + awake);
+            world.run_for(0);
+            world.run_for(2 * period.max(interval));
+            let told = world.events();
+            for kind in ["CertificateExpiringSoon", "CertificateWeak"] {
+                let times: Vec<_> = told.iter().filter(|(_, event)| event == kind).map(|(at, _)| *at).collect();
+                let shortest = times.windows(2).map(|pair| pair[1] - pair[0]).min();
+                let what = format!("{kind} with {cooldown}/{interval} after {slept} and {awake}");
+                assert!(shortest.is_none_or(|shortest| shortest >= period), "{what}: {shortest:?}");
+                assert!(kind == "CertificateExpiringSoon" || times.len() > 1, "{what}: {times:?}");
+            }
+        }
+    }
+}

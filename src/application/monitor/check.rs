@@ -189,7 +189,7 @@ impl Monitor {
             return next;
         }
         let last = self.ledger.notice(&certificate.id, usage);
-        let verdict = decide(&assessment, last, period, at);
+        let verdict = decide(&assessment, last, period, at, turn.now);
         if matches!(&verdict, Verdict::Notify(crossing, _) if crossing.rule.is_expiry())
             && last.is_none_or(|last| last.kind != EventKind::CertificateExpired)
             && let Some(until) = self.hold_back(certificate.not_after, turn)

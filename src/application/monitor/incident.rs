@@ -50,7 +50,7 @@ impl Monitor {
         let about = Incident::rejected_at(&observed.usage, place_of(&observed), reason);
         let last = self.last_rejection(&about).map(|(_, notice)| notice);
         // Nobody is told again for now, so nothing is looked into.
-        if repeat(last, self.config.expiry.period(), turn.now) == Repetition::Quiet {
+        if repeat(last, self.config.expiry.period(), turn.now, turn.now) == Repetition::Quiet {
             return None;
         }
         let shown = match &observed.certificate {
@@ -171,7 +171,7 @@ impl Monitor {
     pub(super) fn tell_incident_of(&mut self, incident: &Incident, at: UnixTime, turn: &mut Turn) {
         let period = self.period_of(incident.kind);
         let last = self.last_notice(incident);
-        let repetition = repeat(last.map(|(_, notice)| notice), period, at);
+        let repetition = repeat(last.map(|(_, notice)| notice), period, at, turn.now);
         if repetition == Repetition::Notify
             && incident.kind.lasts()
             && let Some(until) = self.incident_held_until(incident, turn.now)
