@@ -190,6 +190,64 @@ fn one_certificate_for_many_apis_is_one_event_where_that_is_wanted_and_one_for_e
     }
 }
 
+/// A certificate that is met for the first API and an hour later for the second, where one event tells of both: when
+/// it is told of which, in hours from the first.
+fn told_of_both(exceptions: &Value) -> Vec<(i64, Value, Value)> {
+    // Those of the tests live for a day only.
+    let mut section = json!({ "warning_threshold_days": 3, "short_lived": "off", "group_by": "certificate" });
+    section.as_object_mut().unwrap().extend(exceptions.as_object().unwrap().clone());
+    let mut document = document(&section, &[webhook("hooks")]);
+    document["certificates"] = json!([]);
+    let start = -10 * DAY;
+    let mut world = World::starting(start, document);
+    for api in ["orders", "billing"] {
+        world.observe(Role::Client, Some(api), "client");
+        world.run_for(HOUR);
+    }
+    let calls = world.timed_calls().into_iter();
+    let read = |body: Option<Vec<u8>>| serde_json::from_slice::<Value>(&body.unwrap()).unwrap();
+    calls
+        .map(|(when, call)| {
+            let body = read(call.body);
+            ((when.secs() - at(start).secs()) / HOUR, body["rule"].clone(), body["api_ids"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn exceptions_for_an_api_hold_where_one_event_tells_of_several() {
+    let both = json!(["orders", "billing"]);
+    let meant = |api: &str| json!({ "api_id": api });
+    let early = |api: &str| json!({ "match": meant(api), "thresholds": ["20d"] });
+    let ignored = |api: &str| json!({ "match": meant(api), "ignore": true });
+    let silence = |api: &str| json!({ "match": meant(api), "until": "2027-01-01T00:00:00Z" });
+    for (what, exceptions, expected) in [
+        ("three days before the end", json!({}), vec![]),
+        ("the first wants to hear early", json!({ "overrides": [early("orders")] }), vec![(0, json!(["orders"]))]),
+        ("so does the second", json!({ "overrides": [early("billing")] }), vec![(1, both.clone())]),
+        (
+            "what is ignored for one is told for the other",
+            json!({ "overrides": [ignored("billing"), early("*")] }),
+            vec![(0, json!(["orders"]))],
+        ),
+        (
+            "and before that is not there",
+            json!({ "overrides": [ignored("orders"), early("*")] }),
+            vec![(1, json!(["billing"]))],
+        ),
+        ("all are ignored", json!({ "overrides": [ignored("*"), early("*")] }), vec![]),
+        (
+            "a silence of one ends when another one needs it",
+            json!({ "overrides": [early("*")], "silences": [silence("orders")] }),
+            vec![(1, both)],
+        ),
+        ("all are silent", json!({ "overrides": [early("*")], "silences": [silence("*")] }), vec![]),
+    ] {
+        let expected: Vec<_> = expected.into_iter().map(|(hour, api_ids)| (hour, json!("20d"), api_ids)).collect();
+        assert_eq!(told_of_both(&exceptions), expected, "{what}");
+    }
+}
+
 #[test]
 fn what_has_expired_has_its_own_cadence_and_is_forgotten_one_day() {
     let monitor = json!({ "expired_repeat": "7d", "expired_max_age": "20d", "check_cooldown_seconds": HOUR });

@@ -91,10 +91,11 @@ impl Sighting {
         self.places.iter().map(String::as_str).rfind(|place| place.starts_with(ADDRESS_PLACE))
     }
 
-    /// Notes an API for which it is used.
+    /// Notes an API for which it is used. What holds for that one may be something else: it is looked at anew.
     pub(super) fn note_api(&mut self, api_id: &str) {
         if self.api_ids.len() < MOST_PLACES && !self.api_ids.iter().any(|known| known == api_id) {
             self.api_ids.push(api_id.to_owned());
+            self.checked = false;
         }
     }
 

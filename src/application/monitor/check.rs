@@ -170,7 +170,7 @@ impl Monitor {
     ) -> Option<UnixTime> {
         let config = Rc::clone(&self.config);
         let presence = self.presence_of(&certificate.id, usage, turn.now);
-        let plan = config.expiry.plan_for(certificate, usage, &presence.places);
+        let plan = config.expiry.plan_for(certificate, usage, &presence);
         let assessment = assess(certificate, &plan, turn.now);
         let next = assessment.next;
         let crossed = assessment.crossed.as_ref();
@@ -200,8 +200,7 @@ impl Monitor {
         match verdict {
             Verdict::Quiet(_) => {}
             Verdict::Notify(Crossing { severity, .. }, _)
-                if let Some(until) =
-                    config.expiry.held_until(certificate, usage, &presence.places, severity, turn.now) =>
+                if let Some(until) = config.expiry.held_until(certificate, usage, &presence, severity, turn.now) =>
             {
                 return next.into_iter().chain([until]).min();
             }

@@ -25,7 +25,7 @@ impl Monitor {
         let events: Vec<_> = told
             .filter_map(|(usage, notice)| {
                 let presence = self.presence_of(id, usage, turn.now);
-                let plan = config.expiry.plan_for(certificate, usage, &presence.places);
+                let plan = config.expiry.plan_for(certificate, usage, &presence);
                 let crossing = assess(certificate, &plan, turn.now).crossed?;
                 let period = config.expiry.period_of(Some(EventKind::of(crossing.rule)));
                 let event = Event::new(certificate, usage, presence, &crossing, period, notice.at, turn.now);

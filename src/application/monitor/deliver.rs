@@ -260,7 +260,7 @@ pub(super) fn held_until(expiry: &Expiry, event: &Event, now: UnixTime) -> UnixT
     if lasts || event.kind == EventKind::WebhookTest {
         return UnixTime::default();
     }
-    let (certificate, usage, places) = (&event.certificate, &event.usage, &event.presence.places);
-    let until = expiry.held_until(certificate, usage, places, event.alert().severity, now);
+    let Event { certificate, usage, presence, .. } = event;
+    let until = expiry.held_until(certificate, usage, presence, event.alert().severity, now);
     until.unwrap_or_default()
 }

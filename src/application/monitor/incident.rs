@@ -212,7 +212,7 @@ impl Monitor {
 
     fn incident_held_until(&self, incident: &Incident, now: UnixTime) -> Option<UnixTime> {
         let Incident { kind, certificate, usage, presence, .. } = incident;
-        self.config.expiry.held_until(certificate, usage, &presence.places, kind.severity(), now)
+        self.config.expiry.held_until(certificate, usage, presence, kind.severity(), now)
     }
 
     /// Tells those receivers of an incident that lasts again that would take it for over otherwise.

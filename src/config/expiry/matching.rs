@@ -22,6 +22,15 @@ enum IdPattern {
     Like(WildMatch),
 }
 
+/// How many of the APIs of a usage must match, where one event tells of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// One of them: what is done for it harms none of the others.
+    Any,
+    /// All of them: what nobody hears of may be what one of the others needs.
+    All,
+}
+
 impl Match {
     /// Matches these certificates in the role of `usage`, and in its API if it has one.
     pub(in crate::config) fn of_certificates<'a>(
@@ -36,11 +45,19 @@ impl Match {
         }
     }
 
-    /// Whether this usage of `certificate`, which sits at `places`, is meant.
-    pub fn matches(&self, certificate: &Certificate, usage: &Usage, places: &[String]) -> bool {
+    /// Whether this usage of `certificate`, which sits at `places`, is meant. It is that of its own API, or where APIs are
+    /// not told apart of those in `shared`, and is meant if so many of them as `reach` says are.
+    pub(super) fn matches(
+        &self,
+        certificate: &Certificate,
+        usage: &Usage,
+        places: &[String],
+        shared: &[String],
+        reach: Reach,
+    ) -> bool {
         (self.roles.is_empty() || self.roles.contains(&usage.role()))
             && (self.cert_ids.is_empty() || self.knows_id(certificate.id))
-            && (self.api_ids.is_empty() || usage.api_id().is_some_and(|api_id| knows(&self.api_ids, api_id)))
+            && (self.api_ids.is_empty() || self.knows_apis(usage, shared, reach))
             && (self.places.is_empty() || places.iter().any(|place| knows(&self.places, place)))
             && (self.names.is_empty() || self.knows_name(certificate))
     }
@@ -50,6 +67,15 @@ impl Match {
             IdPattern::One(one) => *one == id,
             IdPattern::Like(pattern) => pattern.matches(&id.to_string()),
         })
+    }
+
+    fn knows_apis(&self, usage: &Usage, shared: &[String], reach: Reach) -> bool {
+        let is_known = |api_id: &str| knows(&self.api_ids, api_id);
+        match (usage.api_id(), reach) {
+            (Some(own), _) => is_known(own),
+            (None, Reach::Any) => shared.iter().any(|api_id| is_known(api_id)),
+            (None, Reach::All) => !shared.is_empty() && shared.iter().all(|api_id| is_known(api_id)),
+        }
     }
 
     fn knows_name(&self, certificate: &Certificate) -> bool {

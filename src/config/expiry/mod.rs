@@ -17,10 +17,11 @@ use super::duration::{CENTURY, YEAR, read_length};
 use super::reader::{Node, Object};
 use crate::domain::rule::{Plan, Share};
 use crate::domain::time::{DAY, HOUR};
-use crate::domain::{Certificate, EventKind, Severity, UnixTime, Usage};
+use crate::domain::{Certificate, EventKind, Presence, Severity, UnixTime, Usage};
 
 pub use crate::domain::condition::Policies;
 pub use matching::Match;
+use matching::Reach;
 pub use overrides::{Effect, Override};
 pub use renewal::{NotifyRenewals, RenewalInfo};
 pub use silence::{QuietHours, Silence};
@@ -96,22 +97,32 @@ impl Expiry {
         own.unwrap_or_else(|| self.period())
     }
 
-    /// The rules of a certificate in this usage, which sits at `places`.
-    pub fn plan_for(&self, certificate: &Certificate, usage: &Usage, places: &[String]) -> Rc<Plan> {
-        match self.effect_on(certificate, usage, places) {
+    /// The rules of a certificate in this usage, which is known like this.
+    pub fn plan_for(&self, certificate: &Certificate, usage: &Usage, presence: &Presence) -> Rc<Plan> {
+        match self.effect_on(certificate, usage, &presence.places, &presence.api_ids) {
             Some(Effect::Thresholds(plan)) => Rc::clone(plan),
             Some(Effect::Ignore) | None => Rc::clone(&self.plan),
         }
     }
 
-    /// Whether nobody wants to hear of a certificate in this usage.
+    /// Whether nobody wants to hear of a certificate in this usage, which sits at `places`. Asked before its APIs become
+    /// one.
     pub fn ignores(&self, certificate: &Certificate, usage: &Usage, places: &[String]) -> bool {
-        matches!(self.effect_on(certificate, usage, places), Some(Effect::Ignore))
+        matches!(self.effect_on(certificate, usage, places, &[]), Some(Effect::Ignore))
     }
 
-    fn effect_on(&self, certificate: &Certificate, usage: &Usage, places: &[String]) -> Option<&Effect> {
-        let found = self.overrides.iter().find(|entry| entry.matching.matches(certificate, usage, places));
-        found.map(|entry| &entry.effect)
+    fn effect_on(
+        &self,
+        certificate: &Certificate,
+        usage: &Usage,
+        places: &[String],
+        api_ids: &[String],
+    ) -> Option<&Effect> {
+        let is_meant = |entry: &&Override| {
+            let reach = if entry.effect == Effect::Ignore { Reach::All } else { Reach::Any };
+            entry.matching.matches(certificate, usage, places, api_ids, reach)
+        };
+        self.overrides.iter().find(is_meant).map(|entry| &entry.effect)
     }
 
     /// Until when silences and quiet hours keep an event of `severity` back; `None` if it may go at `now`. What is
@@ -120,7 +131,7 @@ impl Expiry {
         &self,
         certificate: &Certificate,
         usage: &Usage,
-        places: &[String],
+        presence: &Presence,
         severity: Severity,
         now: UnixTime,
     ) -> Option<UnixTime> {
@@ -128,8 +139,9 @@ impl Expiry {
             return None;
         }
         let lasting = self.silences.iter().filter(|silence| silence.until > now);
-        let silent = lasting.filter(|silence| silence.matching.matches(certificate, usage, places));
-        let silent = silent.map(|silence| silence.until).max();
+        let Presence { places, api_ids, .. } = presence;
+        let is_meant = |silence: &&Silence| silence.matching.matches(certificate, usage, places, api_ids, Reach::All);
+        let silent = lasting.filter(is_meant).map(|silence| silence.until).max();
         let quiet = self.quiet_hours.and_then(|hours| hours.until(silent.unwrap_or(now)));
         quiet.or(silent)
     }

@@ -4,7 +4,7 @@ use super::{load, only_problem};
 use crate::config::Expiry;
 use crate::domain::rule::Rule;
 use crate::domain::time::HOUR;
-use crate::domain::{CertId, Certificate, Role, Severity, UnixTime, Usage};
+use crate::domain::{CertId, Certificate, Presence, Role, Severity, UnixTime, Usage};
 
 /// 2026-11-22T09:00:00Z, a Sunday.
 const NOW: UnixTime = UnixTime::from_secs(1_795_338_000);
@@ -82,14 +82,51 @@ fn the_first_override_that_matches_counts() {
             {"match": {"name": "shop.*"}, "thresholds": ["1d"]}]"#,
     );
     let usage = Usage::new(Role::Client, None);
-    let plan = expiry.plan_for(&certificate(), &usage, &[]);
+    let plan = expiry.plan_for(&certificate(), &usage, &Presence::default());
     assert_eq!(plan.rules, [Rule::expired(), Rule::days(7)]);
     assert_eq!(plan.short_lived.as_ref().map(Rule::name), Some("20%"), "a list of thresholds is guarded");
     assert!(!expiry.ignores(&certificate(), &usage, &[]));
     let other = Certificate::bare(CertId::of_der(b"other"), "other", UnixTime::NEVER);
     assert!(expiry.ignores(&other, &usage, &[]));
-    assert_eq!(*expiry.plan_for(&other, &Usage::new(Role::Ca, None), &[]), *expiry.plan);
+    assert_eq!(*expiry.plan_for(&other, &Usage::new(Role::Ca, None), &Presence::default()), *expiry.plan);
     assert_eq!(expiry.plan.rules, [Rule::expired(), Rule::days(60)]);
+}
+
+#[test]
+fn where_one_event_tells_of_several_apis_thresholds_are_those_of_any_and_silence_is_that_of_all() {
+    let usage = Usage::new(Role::Client, None);
+    // the pattern | the APIs that share an event | whether its thresholds count | whether it is silent
+    for (pattern, api_ids, has_thresholds, is_silent) in [
+        ("orders", &["orders"][..], true, true),
+        ("orders", &["orders", "billing"], true, false),
+        ("orders", &["billing", "orders"], true, false),
+        ("orders", &["billing", "stock"], false, false),
+        ("*", &["billing", "orders"], true, true),
+        ("*", &[], false, false),
+    ] {
+        let matching = format!(r#"{{"match": {{"role": "client", "api_id": "{pattern}"}}"#);
+        let expiry = expiry(&format!(
+            r#""overrides": [{matching}, "thresholds": ["7d"]}}],
+               "silences": [{matching}, "until": "2026-12-01T00:00:00Z"}}]"#
+        ));
+        let api_ids: Vec<_> = api_ids.iter().map(|api_id| (*api_id).to_owned()).collect();
+        let presence = Presence { api_ids, ..Presence::default() };
+        let plan = expiry.plan_for(&certificate(), &usage, &presence);
+        assert_eq!(plan.rules.contains(&Rule::days(7)), has_thresholds, "{pattern} {presence:?}");
+        let held = expiry.held_until(&certificate(), &usage, &presence, Severity::Warning, NOW);
+        assert_eq!(held.is_some(), is_silent, "{pattern} {presence:?}");
+    }
+}
+
+#[test]
+fn what_is_ignored_for_one_api_hides_no_thresholds_of_another() {
+    let expiry = expiry(
+        r#""overrides": [{"match": {"api_id": "orders"}, "ignore": true},
+                         {"match": {"api_id": "billing"}, "thresholds": ["7d"]}]"#,
+    );
+    let presence = Presence { api_ids: vec!["orders".to_owned(), "billing".to_owned()], ..Presence::default() };
+    let plan = expiry.plan_for(&certificate(), &Usage::new(Role::Client, None), &presence);
+    assert_eq!(plan.rules, [Rule::expired(), Rule::days(7)]);
 }
 
 #[test]
@@ -101,7 +138,7 @@ fn a_silence_keeps_warnings_back_until_it_is_over_and_critical_ones_never() {
     );
     let held = |role, severity, now| {
         expiry
-            .held_until(&certificate(), &Usage::new(role, None), &[], severity, now)
+            .held_until(&certificate(), &Usage::new(role, None), &Presence::default(), severity, now)
             .map(|end| end.secs() - NOW.secs())
     };
     assert_eq!(held(Role::Client, Severity::Warning, NOW), Some(3_600));
@@ -166,9 +203,9 @@ fn a_silence_that_ends_in_quiet_hours_leaves_them_quiet() {
         let expiry = expiry(&format!(r#"{quiet}, "silences": [{{"match": {{"name": "*"}}, "until": "{until}"}}]"#));
         let now = NOW.after(HOUR * (hour - 9));
         let usage = Usage::new(Role::Server, None);
-        let end = expiry.held_until(&certificate(), &usage, &[], Severity::Warning, now);
+        let end = expiry.held_until(&certificate(), &usage, &Presence::default(), Severity::Warning, now);
         assert_eq!(end, left.map(|hours| now.after(HOUR * hours)), "{until} at {hour}");
-        assert_eq!(expiry.held_until(&certificate(), &usage, &[], Severity::Critical, now), None);
+        assert_eq!(expiry.held_until(&certificate(), &usage, &Presence::default(), Severity::Critical, now), None);
     }
 }
 

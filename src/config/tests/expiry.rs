@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{load, only_problem, pem, problems};
 use crate::config::{Expiry, GroupBy, NotifyRenewals, Policies};
-use crate::domain::EventKind;
 use crate::domain::certificate::Signature;
 use crate::domain::rule::{Plan, Rule, Share};
 use crate::domain::time::{DAY, HOUR, MINUTE};
+use crate::domain::{EventKind, Presence};
 
 fn expiry(keys: &str) -> Expiry {
     load(&format!(r#"{{"certificate_expiry_monitor": {{{keys}}}}}"#)).expiry
@@ -247,7 +247,7 @@ fn a_listed_certificate_may_have_thresholds_of_its_own() {
         entry("server", "", "localhost")
     ));
     let (upstream, server) = (&config.certificates[0], &config.certificates[1]);
-    let plan = config.expiry.plan_for(&upstream.certificate, &upstream.usage, &[]);
+    let plan = config.expiry.plan_for(&upstream.certificate, &upstream.usage, &Presence::default());
     assert_eq!(told(&plan), (vec!["expired critical".to_owned(), "90d warning".to_owned()], Some("20%")));
     assert!(!config.expiry.ignores(&upstream.certificate, &upstream.usage, &[]), "it comes before the overrides");
     assert!(config.expiry.ignores(&server.certificate, &server.usage, &[]), "another role");
