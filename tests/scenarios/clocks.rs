@@ -53,6 +53,11 @@ fn counts(expected: &[(&str, usize)]) -> Vec<(String, usize)> {
     expected.iter().map(|(event, count)| ((*event).to_owned(), *count)).collect()
 }
 
+/// What a receiver answers that does not say what time it is.
+fn without_date() -> Answer {
+    Answer::Response(Response { status: 200, date: Some("yesterday".into()), ..Response::default() })
+}
+
 /// The log lines about what is held back.
 fn lines_about_held() -> Vec<String> {
     let lines = log_lines().into_iter().filter(|(level, _)| *level == Level::Warn);
@@ -145,10 +150,45 @@ fn nobody_is_told_twice_of_a_doubt_and_what_is_held_back_is_told_after_a_day() {
 }
 
 #[test]
+fn whoever_takes_over_in_a_dispute_goes_on_with_it() {
+    let mut world = before_jump();
+    world.set_clock(WRONG);
+    world.receiver_clock_offset("hooks", -YEARS);
+    world.run_for(0);
+    for _ in 0..5 {
+        world.restart();
+        world.run_for(10 * MINUTE);
+    }
+    let told = received(&mut world, "hooks");
+    assert_eq!(told, counts(&[("CertificateExpired", 1), ("ClockSkewSuspected", 1)]));
+    world.run_for(DAY - 50 * MINUTE - 1);
+    assert_eq!(received(&mut world, "hooks"), [], "the day is that of the first");
+    world.run_for(MINUTE);
+    assert_eq!(received(&mut world, "hooks"), counts(&[("CertificateExpired", 20)]));
+}
+
+#[test]
+fn whoever_takes_over_when_the_clock_is_right_again_disputes_nothing() {
+    let mut world = after_jump();
+    world.run_for(2 * MINUTE);
+    assert_eq!(received(&mut world, "hooks"), counts(&[("CertificateExpired", 1), ("ClockSkewSuspected", 1)]));
+    world.set_clock(REAL + HOUR);
+    world.answers.insert("hooks".into(), Some(without_date()));
+    world.restart();
+    world.run_for(MINUTE);
+    let told = received(&mut world, "hooks");
+    assert_eq!(told, counts(&[("CertificateResolved", 1)]), "nobody has said that the clock is right");
+    world.run_until(-DAY);
+    received(&mut world, "hooks");
+    world.run_until(2);
+    let told = received(&mut world, "hooks");
+    assert!(told.contains(&("CertificateExpired".to_owned(), 20)), "nothing is held back: {told:?}");
+}
+
+#[test]
 fn without_a_date_it_is_told_after_a_minute() {
     let mut world = before_jump();
-    let silent = Response { status: 200, date: Some("yesterday".into()), ..Response::default() };
-    world.answers.insert("hooks".into(), Some(Answer::Response(silent)));
+    world.answers.insert("hooks".into(), Some(without_date()));
     set_clock(&mut world, WRONG, &[]);
     world.run_for(MINUTE - 3);
     assert_eq!(received(&mut world, "hooks"), counts(&[("CertificateExpired", 1)]));

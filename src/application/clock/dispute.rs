@@ -15,6 +15,9 @@ const UNDECIDED: Duration = MINUTE;
 /// How long receivers are believed that say the clock is ahead.
 const BELIEVED: Duration = DAY;
 
+/// A dispute as a successor finds it: three times in milliseconds, and what is true of it, in the order of its fields.
+pub(super) type Stored = (i64, i64, i64, bool, bool, bool);
+
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Dispute {
@@ -95,6 +98,21 @@ impl Dispute {
     /// The same of one that was noticed before.
     pub(super) fn confirm(&mut self, theirs: UnixTime, now: UnixTime) {
         (self.earliest, self.by, self.is_confirmed) = (self.earliest.min(theirs), theirs.until(now), true);
+    }
+
+    /// What a successor has to know.
+    pub(super) fn stored(&self) -> Stored {
+        let Self { earliest, since, by, is_confirmed, has_crowd, is_holding } = self;
+        let by = UnixTime::from_secs(0).after(*by);
+        (earliest.millis(), since.millis(), by.millis(), *is_confirmed, *has_crowd, *is_holding)
+    }
+
+    /// What a predecessor knew, unless the clock was set back since: then it is of another clock.
+    pub(super) fn restored(stored: Stored, now: UnixTime) -> Option<Self> {
+        let (earliest, since, by, is_confirmed, has_crowd, is_holding) = stored;
+        let [earliest, since, by] = [earliest, since, by].map(UnixTime::from_millis);
+        let by = UnixTime::from_secs(0).until(by);
+        (since <= now).then_some(Self { earliest, since, by, is_confirmed, has_crowd, is_holding })
     }
 
     /// What has ended later is disputed.

@@ -3,7 +3,8 @@
 //! Nobody here knows the right time. Receivers say in their answers what time it is where they are; the latest word of
 //! each counts for an hour. As long as more of them differ from the proxy's clock than agree with it, the clock is in
 //! [`Doubt`]. When it jumps ahead, or is in doubt for being ahead, it is disputed what has ended between the two clocks:
-//! see `dispute`. A jump in either direction makes void whatever was known before it.
+//! see `dispute`. A jump in either direction makes void whatever was known before it. A successor goes on with what is
+//! disputed; what receivers say it hears for itself.
 
 mod dispute;
 
@@ -11,11 +12,14 @@ use std::time::Duration;
 
 pub use dispute::{Because, Hold, Recheck};
 
-use self::dispute::Dispute;
+use self::dispute::{Dispute, Stored};
 use super::effect::CallId;
+use super::shared_data::{decode, encode};
 use crate::domain::UnixTime;
 use crate::domain::time::{HOUR, MINUTE};
 
+/// Where a successor finds what is disputed.
+pub(super) const CLOCK: &str = "cert-expiry-monitor/clock";
 /// Clocks that differ by no more agree.
 const TOLERANCE: Duration = MINUTE.saturating_mul(5);
 /// A tick that comes so much later than it was due comes after a jump of the clock.
@@ -93,9 +97,24 @@ pub struct Clock {
     witnesses: Vec<Witness>,
     doubt: Option<Doubt>,
     dispute: Option<Dispute>,
+    /// The dispute as it is stored.
+    stored: Option<Stored>,
 }
 
 impl Clock {
+    /// What has to be stored, if that is something new.
+    pub fn take_changed(&mut self) -> Option<Vec<u8>> {
+        let current = self.dispute.as_ref().map(Dispute::stored);
+        (std::mem::replace(&mut self.stored, current) != current).then(|| encode(&current))
+    }
+
+    /// Goes on with what a predecessor has stored; `None` if the contents are none.
+    pub fn restore(&mut self, contents: &[u8], now: UnixTime) -> Option<()> {
+        self.stored = decode(contents)?;
+        self.dispute = self.stored.and_then(|stored| Dispute::restored(stored, now));
+        Some(())
+    }
+
     /// Takes note of the time of a tick that was due at `due`.
     pub fn tick(&mut self, now: UnixTime, due: UnixTime) -> Tick {
         let Some(before) = self.latest.replace(now) else { return Tick::default() };

@@ -194,3 +194,28 @@ fn a_clock_that_is_set_knows_nothing_of_what_was_said_before() {
     scene.tick(YEARS * 2);
     assert_eq!(scene.clock.disputed_since(at(YEARS * 2)), Some(at(1)), "from the first of two jumps on");
 }
+
+#[test]
+fn a_successor_goes_on_with_what_is_disputed_and_with_nothing_else() {
+    let mut scene = jumped();
+    scene.clock.hold(at(ENDS));
+    scene.clock.hold(at(ENDS));
+    let contents = scene.clock.take_changed().unwrap();
+    assert_eq!(scene.clock.take_changed(), None, "it is stored");
+    let heir = |secs| {
+        let mut clock = Clock::default();
+        assert!(clock.restore(&contents, at(secs)).is_some());
+        Scene { clock, calls: 0 }
+    };
+    let mut next = heir(YEARS + 10);
+    assert_eq!(next.clock.hold(at(ENDS)), Hold::Wait(at(YEARS + 60)), "one of them was told");
+    assert_eq!((next.clock.disputed_since(at(YEARS + 10)), next.clock.take_changed()), (Some(NOW), None));
+    assert_eq!(next.tick(YEARS + 59), None);
+    assert_eq!(next.tick(YEARS + 60).map(|recheck| recheck.because), Some(Because::Silence));
+
+    let mut set_back = heir(60);
+    assert_eq!((set_back.clock.disputed_since(at(60)), set_back.clock.next()), (None, UnixTime::NEVER));
+    let settled = set_back.clock.take_changed().unwrap();
+    assert!(Clock::default().restore(&settled, at(YEARS)).is_some());
+    assert!(Clock::default().restore(b"", at(YEARS)).is_none(), "nothing is no dispute");
+}

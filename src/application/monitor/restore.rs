@@ -6,6 +6,7 @@ use log::warn;
 
 use super::Monitor;
 use super::turn::Turn;
+use crate::application::clock::CLOCK;
 use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::application::outbox::Entry;
 use crate::application::quarantine::{QUARANTINE, SUSPECT, decode_ids};
@@ -14,7 +15,7 @@ use crate::application::standing::{STANDINGS, restored};
 use crate::domain::EventKind;
 
 /// Read before everything else: a quarantine must be known before anything is parsed.
-pub(super) const NOTES: [&str; 3] = [QUARANTINE, SUSPECT, STANDINGS];
+pub(super) const NOTES: [&str; 4] = [QUARANTINE, SUSPECT, STANDINGS, CLOCK];
 
 impl Monitor {
     /// Takes over what was found under a key.
@@ -24,6 +25,7 @@ impl Monitor {
             STANDINGS => {
                 restored(contents, self.config.hash, &self.config.handlers).map(|known| self.standings = known)
             }
+            CLOCK => self.clock.restore(contents, turn.now),
             SUSPECT => decode_ids(contents).map(|ids| ids.into_iter().take(1).for_each(|id| self.quarantine(id, turn))),
             _ => Snapshot::decode(contents).map(|snapshot| {
                 self.storms.take_over(snapshot.told_elsewhere(EventKind::ExpiryStorm));

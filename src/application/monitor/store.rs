@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Monitor;
 use super::turn::{Turn, looking, pruning, storing};
+use crate::application::clock::CLOCK;
 use crate::application::effect::Effect;
 use crate::application::metric::Dropped;
 use crate::application::shards::SHARDS;
@@ -20,8 +21,12 @@ const MOST_FIRST: usize = 8;
 const MOST_NOTICES: usize = 128;
 
 impl Monitor {
-    /// Writes the shards that changed, one of them in any case: nothing may wait for a quiet moment.
+    /// Writes the shards that changed, one of them in any case: nothing may wait for a quiet moment. Nor may what is
+    /// disputed of the clock, which decides whether a successor tells a crowd.
     pub(super) fn store(&mut self, turn: &mut Turn) {
+        if let Some(contents) = self.clock.take_changed() {
+            turn.effect(Effect::Store { key: CLOCK.to_owned(), contents });
+        }
         while let Some(shard) = self.changes.take() {
             self.store_shard(shard, turn);
             if !turn.has_work_left() {
