@@ -10,8 +10,7 @@
 //! | `envoy` | what Envoy's admin interface answers about its secrets |
 //! | `scenario` | a row: deeds and expectations |
 //! | `world` | who plays it, and whether all came as expected |
-//! | `renewals`, `lifetimes`, `crowds`, `quiet`, `conditions`, `clocks` | the table |
-//! | `waiting` | rows that nothing makes true yet |
+//! | `renewals`, `rotations`, `lifetimes`, `crowds`, `quiet`, `conditions`, `clocks` | the table |
 //! | `boundaries` | to the second: when something is told, and in which words |
 //! | `random`, `properties` | worlds that nobody has thought of, and what holds in all of them |
 #![allow(dead_code, reason = "the rows are shared by two worlds")]
@@ -27,8 +26,8 @@ pub mod properties;
 mod quiet;
 pub mod random;
 mod renewals;
+mod rotations;
 pub mod scenario;
-pub mod waiting;
 pub mod world;
 
 pub use certificate::Certificate;
@@ -50,8 +49,7 @@ pub const RENEWED: &str = "CertificateRenewed";
 
 /// The table.
 pub fn rows() -> Vec<Scenario> {
-    [renewals::rows(), lifetimes::rows(), crowds::rows(), quiet::rows(), conditions::rows(), clocks::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let renewed = [renewals::rows(), rotations::rows()];
+    let others = [lifetimes::rows(), crowds::rows(), quiet::rows(), conditions::rows(), clocks::rows()];
+    renewed.into_iter().chain(others).flatten().collect()
 }

@@ -85,12 +85,6 @@ fn every_row_of_the_table() {
 }
 
 #[test]
-#[ignore = "a peer counts as there for twice the check cooldown, which is longer than such certificates live"]
-fn every_row_that_waits() {
-    world::play_all::<Native>(&table::waiting::rows());
-}
-
-#[test]
 fn every_boundary_to_the_second() {
     boundaries::check::<Native>();
 }

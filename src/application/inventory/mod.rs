@@ -175,6 +175,13 @@ impl Inventory {
         }
     }
 
+    /// Notes that nothing is told of the end of a certificate in a usage before a peer presents it again.
+    pub fn await_peer(&mut self, id: &CertId, usage: &Usage) {
+        if let Some(sighting) = self.watched.get_mut(id).and_then(|watched| watched.sighting_mut(usage)) {
+            sighting.is_awaited = true;
+        }
+    }
+
     /// Takes over a certificate that a predecessor watched.
     pub(super) fn restore(&mut self, certificate: Rc<Certificate>, usages: impl Iterator<Item = Sighting>) {
         let id = certificate.id;

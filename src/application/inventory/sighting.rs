@@ -26,6 +26,8 @@ pub struct Sighting {
     pub is_listed: bool,
     /// The last round of discovery that found it.
     pub found_in: Option<u32>,
+    /// When an observer first handed it over.
+    pub first_seen: Option<UnixTime>,
     /// When an observer last handed it over.
     pub last_seen: Option<UnixTime>,
     /// Where it sits: `listener/ingress`, `cluster/orders`, `secret/edge`.
@@ -36,21 +38,24 @@ pub struct Sighting {
     pub checked: bool,
     /// It is not looked at before: somebody may tell more of it until then.
     pub waits_until: Option<UnixTime>,
+    /// Nothing is told of its end before a peer presents it again: it seems to be replaced.
+    pub is_awaited: bool,
 }
 
 impl Sighting {
     /// A usage that nobody has told of yet.
     pub const fn new(usage: Usage) -> Self {
-        let (is_listed, found_in, last_seen, waits_until) = (false, None, None, None);
         Self {
             usage,
-            is_listed,
-            found_in,
-            last_seen,
+            is_listed: false,
+            found_in: None,
+            first_seen: None,
+            last_seen: None,
             places: Vec::new(),
             api_ids: Vec::new(),
             checked: false,
-            waits_until,
+            waits_until: None,
+            is_awaited: false,
         }
     }
 
@@ -64,7 +69,12 @@ impl Sighting {
                     self.places.retain(|place| place.starts_with(CONFIG_PLACE));
                 }
             }
-            Source::Peer(now) => self.last_seen = Some(now),
+            Source::Peer(now) => {
+                self.first_seen.get_or_insert(now);
+                self.last_seen = Some(now);
+                // Whatever was not told of it is told now, whether it was looked at or not.
+                self.checked &= !std::mem::take(&mut self.is_awaited);
+            }
         }
         for place in places {
             if self.usage.role() == Role::Upstream && place.starts_with(ADDRESS_PLACE) {

@@ -204,6 +204,9 @@ impl Monitor {
             {
                 return next.into_iter().chain([until]).min();
             }
+            Verdict::Notify(_, because) if self.is_replaced(certificate, usage, because, turn) => {
+                self.inventory.await_peer(&certificate.id, usage);
+            }
             Verdict::Notify(crossing, _) => {
                 turn.spend(EVENT);
                 let stand_in = last.filter(|last| last.certificate.id != certificate.id);

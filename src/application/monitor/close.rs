@@ -27,6 +27,10 @@ impl Monitor {
                 let presence = self.presence_of(id, usage, turn.now);
                 let plan = config.expiry.plan_for(certificate, usage, &presence);
                 let crossing = assess(certificate, &plan, turn.now).crossed?;
+                let is_awaited = watched.sighting(usage).is_some_and(|sighting| sighting.is_awaited);
+                if is_awaited && crossing.remaining < notice.remaining {
+                    return None;
+                }
                 let period = config.expiry.period_of(Some(EventKind::of(crossing.rule)));
                 let event = Event::new(certificate, usage, presence, &crossing, period, notice.at, turn.now);
                 Some((notice.at, notice.owed.clone(), event))

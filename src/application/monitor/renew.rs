@@ -12,7 +12,7 @@ use super::inform::Questions;
 use super::turn::{EVENT, Turn, looking, looking_up};
 use crate::application::inventory::{Sighting, Watched};
 use crate::config::{Config, Handler, NotifyRenewals};
-use crate::domain::ledger::Notice;
+use crate::domain::ledger::{Because, Notice};
 use crate::domain::renewal::succeeds;
 use crate::domain::{CertId, Certificate, Detail, Event, EventKind, Incident, Origin, Presence, UnixTime, Usage};
 
@@ -171,6 +171,28 @@ impl Monitor {
         let successor = namesakes.filter(takes_place).max_by_key(latest).map(|watched| Rc::clone(&watched.certificate));
         turn.spend(looking_up(looked_at));
         successor
+    }
+
+    /// Whether a peer's certificate seems to be out of use: a successor has come since anybody has presented it. Where both
+    /// are in use, as twenty pods may have one each under one name, it is presented again within the time in which observers
+    /// hand nothing over twice.
+    pub(super) fn is_replaced(&self, old: &Certificate, usage: &Usage, why: Because, turn: &mut Turn) -> bool {
+        let sighting = self.inventory.get(&old.id).and_then(|watched| watched.sighting(usage));
+        let Some(last_seen) = sighting.filter(|known| known.is_of_peer()).and_then(|known| known.last_seen) else {
+            return false;
+        };
+        let told = self.ledger.get(&old.id).and_then(|record| record.notices.get(usage));
+        if why == Because::CooldownOver && told.is_some_and(|told| told.at < last_seen) {
+            // It was in use after it was told, so that is worth repeating.
+            return false;
+        }
+        let mut looked_at = 0_usize;
+        let mut namesakes = self.inventory.named(&old.name).inspect(|_| looked_at = looked_at.saturating_add(1));
+        let has_come_since = |known: &Sighting| known.is_of_peer() && known.first_seen.is_some_and(|at| at > last_seen);
+        let is_replaced = namesakes
+            .any(|watched| succeeds(&watched.certificate, old) && watched.sighting(usage).is_some_and(has_come_since));
+        turn.spend(looking_up(looked_at));
+        is_replaced
     }
 
     /// Closes an alert about a usage that is not watched any more, once it is sure that it is gone.

@@ -15,6 +15,7 @@ pub(super) struct StoredPeer {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredSighting {
     usage: StoredUsage,
+    first_seen: Option<i64>,
     last_seen: Option<i64>,
     is_found: bool,
     places: Vec<String>,
@@ -24,9 +25,10 @@ pub(super) struct StoredSighting {
 impl StoredSighting {
     /// What somebody has told of, beside the document.
     pub(super) fn of(sighting: &Sighting) -> Option<Self> {
-        let Sighting { usage, last_seen, found_in, places, api_ids, .. } = sighting;
+        let Sighting { usage, first_seen, last_seen, found_in, places, api_ids, .. } = sighting;
         (last_seen.is_some() || found_in.is_some()).then(|| Self {
             usage: StoredUsage::of(usage),
+            first_seen: first_seen.map(UnixTime::millis),
             last_seen: last_seen.map(UnixTime::millis),
             is_found: found_in.is_some(),
             places: places.clone(),
@@ -37,6 +39,7 @@ impl StoredSighting {
     /// What was found is kept until the next round of discovery, if there will be one.
     pub(super) fn into_sighting(self, discovers: bool) -> Option<Sighting> {
         let mut sighting = Sighting::new(self.usage.into_usage()?);
+        sighting.first_seen = self.first_seen.map(UnixTime::from_millis);
         sighting.last_seen = self.last_seen.map(UnixTime::from_millis);
         sighting.found_in = (self.is_found && discovers).then_some(BEFORE);
         sighting.places = cleaned_places(self.places);

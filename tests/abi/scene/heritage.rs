@@ -73,8 +73,8 @@ struct Record {
     lives: Vec<()>,
 }
 
-/// Role, API, the place that it is told apart by, when last seen, whether found by discovery, places, APIs.
-type Usage = (u8, Option<String>, Option<String>, Option<i64>, bool, Vec<String>, Vec<String>);
+/// Role, API, the place that it is told apart by, when first and last seen, whether found by discovery, places, APIs.
+type Usage = (u8, Option<String>, Option<String>, Option<i64>, Option<i64>, bool, Vec<String>, Vec<String>);
 
 #[derive(Clone, Copy, Debug)]
 struct Id([u8; 32]);
@@ -103,8 +103,8 @@ impl Heritage {
     #[must_use]
     pub fn found(mut self) -> Self {
         for peer in self.shards.values_mut().flat_map(|contents| &mut contents.peers) {
-            for (_, _, _, last_seen, is_found, _, _) in &mut peer.usages {
-                (*last_seen, *is_found) = (None, true);
+            for (_, _, _, first_seen, last_seen, is_found, _, _) in &mut peer.usages {
+                (*first_seen, *last_seen, *is_found) = (None, None, true);
             }
         }
         self
@@ -139,7 +139,8 @@ impl Heritage {
         self.remember(id, now);
         let shard = self.shards.entry(shard_of(&id)).or_default();
         let place = "listener/ingress".to_owned();
-        let usage = (CLIENT, Some("orders".to_owned()), None, Some(milliseconds(now)), false, vec![place], Vec::new());
+        let (api_id, seen) = (Some("orders".to_owned()), Some(milliseconds(now)));
+        let usage = (CLIENT, api_id, None, seen, seen, false, vec![place], Vec::new());
         let name = "Test Client".to_owned();
         shard.peers.push(Peer {
             id: Id(id),
