@@ -18,6 +18,8 @@ pub struct Record {
     pub checked_at: Option<UnixTime>,
     /// When the certificate was first met.
     pub first_seen: Option<UnixTime>,
+    /// The usages in which somebody was told that it was met for the first time, where anybody wants to hear of that.
+    pub discovered: Vec<Usage>,
     /// Whether it is one of several of its name that servers of an upstream present side by side.
     pub is_one_of_several: bool,
     /// The last event about each usage. Nearly always there is one, and a map keeps room for eleven: what it keeps is small.
@@ -59,10 +61,14 @@ impl Ledger {
 
     /// Moves what is remembered of one certificate to another one that has turned out to be the same.
     pub(super) fn rename(&mut self, from: &CertId, to: &CertId) {
-        let Some(Record { checked_at, first_seen, notices, told, .. }) = self.records.remove(from) else { return };
+        let Some(Record { checked_at, first_seen, discovered, notices, told, .. }) = self.records.remove(from) else {
+            return;
+        };
         let record = self.records.entry(*to).or_default();
         record.checked_at = record.checked_at.or(checked_at);
         record.first_seen = [record.first_seen, first_seen].into_iter().flatten().min();
+        let known = record.discovered.clone();
+        record.discovered.extend(discovered.into_iter().filter(|usage| !known.contains(usage)));
         for (usage, notice) in notices {
             record.notices.entry(usage).or_insert(notice);
         }
@@ -102,6 +108,9 @@ impl Record {
 
     /// Forgets usages that `is_watched` does not know, if there are more than `most`.
     pub(super) fn keep_within(&mut self, most: usize, is_watched: impl Fn(&Usage) -> bool) {
+        if self.discovered.len() > most {
+            self.discovered.retain(|usage| is_watched(usage));
+        }
         if self.notices.len() > most {
             self.notices.retain(|usage, _| is_watched(usage));
         }

@@ -242,6 +242,43 @@ fn a_certificate_is_news_once() {
 }
 
 #[test]
+fn each_usage_is_news_once_whoever_comes_first() {
+    let mut usages = [(Role::Client, "orders"), (Role::Client, "billing"), (Role::Upstream, "orders")];
+    let document = |events: &[&str]| {
+        let mut document = document(&[], &hooks(events));
+        document["certificate_expiry_monitor"] = json!({ "check_cooldown_seconds": HOUR });
+        document
+    };
+    let observe = |world: &mut World, usages: &[(Role, &str)]| {
+        for (role, api_id) in usages {
+            world.observe(*role, Some(api_id), "client");
+        }
+        world.run_for(MINUTE);
+        let told = world.received().into_iter().map(|received| (received.role, received.api_id.unwrap()));
+        let mut told: Vec<_> = told.collect();
+        told.sort_unstable();
+        told
+    };
+    let told = |role: &str, api_id: &str| (role.to_owned(), api_id.to_owned());
+    let all = [told("client", "billing"), told("client", "orders"), told("upstream", "orders")];
+    for _ in 0..usages.len() {
+        usages.rotate_left(1);
+        let mut world = World::starting(0, document(&[DISCOVERED]));
+        assert_eq!(observe(&mut world, &usages), all);
+        world.restart();
+        assert_eq!(observe(&mut world, &usages), []);
+        // Nobody presents it for longer than it counts as there.
+        world.run_for(4 * HOUR);
+        assert_eq!(observe(&mut world, &usages), [], "it comes back, and is not new");
+    }
+    let mut world = World::starting(0, document(&[WEAK]));
+    observe(&mut world, &usages[..1]);
+    world.replace(document(&[DISCOVERED]));
+    assert_eq!(observe(&mut world, &usages[..1]), [], "it was met when nobody wanted to know");
+    assert_eq!(observe(&mut world, &usages[..2]).len(), 1);
+}
+
+#[test]
 fn the_id_of_news_is_the_same_for_every_proxy_whenever_it_comes() {
     let id = |start: i64| {
         let leaf = Certificate::leaf("a", -DAY, 900 * DAY).pem();

@@ -137,6 +137,25 @@ fn a_successor_that_is_there_already_makes_nobody_late() {
     assert_eq!(events(&mut world), []);
 }
 
+#[test]
+fn a_successor_that_is_handed_over_with_it_makes_nobody_late_whoever_comes_first() {
+    let expiry = json!({ "renewal_expected_at": "50%" });
+    let mut peers = [leaf(0, 100).pem(), leaf(65, 100).pem()];
+    for _ in 0..peers.len() {
+        peers.rotate_left(1);
+        let mut world = World::starting(70 * DAY, document(&expiry, &json!({})));
+        for pem in &peers {
+            world.observe_text(Site::default(), Role::Client, Some("orders"), pem);
+        }
+        world.run_for(HOUR);
+        assert_eq!(events(&mut world), []);
+    }
+    let mut world = World::starting(70 * DAY, document(&expiry, &json!({})));
+    world.observe_text(Site::default(), Role::Client, Some("orders"), &leaf(0, 100).pem());
+    world.run_for(MINUTE);
+    assert_eq!(events(&mut world), [(70 * DAY, OVERDUE.to_owned())], "alone it is late, and is told at once");
+}
+
 /// Peers that are presented every hour, from a day to a day, each within its own life; each lives for ten days.
 fn present(world: &mut World, begins: &[i64], from: i64, until: i64) {
     for hour in from * 24..until * 24 {

@@ -1,6 +1,7 @@
 //! The certificates that are watched, and when each of them crosses its next rule.
 
 mod authorities;
+mod later;
 mod names;
 mod roles;
 mod sighting;
@@ -15,7 +16,7 @@ use std::time::Duration;
 pub use self::authorities::Authorities;
 pub use self::names::MOST_NAMESAKES;
 use self::roles::Roles;
-pub use self::sighting::{CONFIG_PLACE, MOST_PLACES, Sighting, Source};
+pub use self::sighting::{CONFIG_PLACE, Look, MOST_PLACES, Sighting, Source};
 use self::twins::{is_provisional, mark_of};
 use super::shards::range_of;
 use crate::domain::time::MINUTE;
@@ -96,6 +97,8 @@ pub struct Inventory {
     /// How many certificates are watched at most.
     most: usize,
     wakeups: BTreeSet<(UnixTime, CertId)>,
+    /// When those are looked at again of which somebody may have more to say.
+    later: BTreeSet<(UnixTime, CertId)>,
     /// The certificates of peers by when they were last seen.
     seen: BTreeSet<(UnixTime, CertId)>,
     /// How many of them nobody has shown yet.
@@ -112,9 +115,18 @@ pub struct Inventory {
 impl Inventory {
     /// An empty inventory with room for so many certificates.
     pub fn new(most: usize) -> Self {
-        let (watched, wakeups, seen) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        let (marks, names, issuers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        Self { watched, most, wakeups, seen, provisional: 0, marks, names, issuers, roles: Roles::default() }
+        Self {
+            watched: BTreeMap::new(),
+            most,
+            wakeups: BTreeSet::new(),
+            later: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            provisional: 0,
+            marks: BTreeSet::new(),
+            issuers: BTreeSet::new(),
+            names: BTreeSet::new(),
+            roles: Roles::default(),
+        }
     }
 
     /// Notes who has told of a usage of a certificate, and where it sits. What is told of by a peer makes no room that it
@@ -163,22 +175,6 @@ impl Inventory {
     pub fn note_api(&mut self, id: &CertId, usage: &Usage, api_id: &str) {
         if let Some(sighting) = self.watched.get_mut(id).and_then(|watched| watched.sighting_mut(usage)) {
             sighting.note_api(api_id);
-        }
-    }
-
-    /// Has a usage looked at no earlier than `until`.
-    pub fn hold_back(&mut self, id: &CertId, usage: &Usage, until: UnixTime) {
-        let sighting = self.watched.get_mut(id).and_then(|watched| watched.sighting_mut(usage));
-        if let Some(sighting) = sighting {
-            sighting.waits_until = Some(until);
-            self.wake(*id, until);
-        }
-    }
-
-    /// Notes that nothing is told of the end of a certificate in a usage before a peer presents it again.
-    pub fn await_peer(&mut self, id: &CertId, usage: &Usage) {
-        if let Some(sighting) = self.watched.get_mut(id).and_then(|watched| watched.sighting_mut(usage)) {
-            sighting.is_awaited = true;
         }
     }
 
@@ -242,14 +238,6 @@ impl Inventory {
     /// Whether a certificate is watched.
     pub fn contains(&self, id: &CertId) -> bool {
         self.watched.contains_key(id)
-    }
-
-    /// Notes that a certificate's usages were checked, but for those that wait still.
-    pub fn mark_checked(&mut self, id: &CertId, now: UnixTime) {
-        for sighting in self.watched.get_mut(id).into_iter().flat_map(|watched| &mut watched.usages) {
-            sighting.waits_until = sighting.waits_until.filter(|until| *until > now);
-            sighting.checked |= sighting.waits_until.is_none();
-        }
     }
 
     /// The certificate behind `cursor`, in the order of their ids.

@@ -17,6 +17,32 @@ pub enum Source {
     Peer(UnixTime),
 }
 
+/// When a usage is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Look {
+    /// At once: a first report waits for no cooldown.
+    #[default]
+    First,
+    /// For the first time, and no earlier: somebody may tell more of it until then.
+    NotBefore(UnixTime),
+    /// Again, when the cooldown is over.
+    Again,
+    /// The same, and at once when a peer presents it: it seems to be replaced, and nothing is told of its end before.
+    Awaited,
+}
+
+impl Look {
+    /// Whether it has been looked at since it became known.
+    pub const fn is_taken(self) -> bool {
+        matches!(self, Self::Again | Self::Awaited)
+    }
+
+    /// Whether somebody may still tell more of it.
+    pub fn is_early(self, now: UnixTime) -> bool {
+        matches!(self, Self::NotBefore(until) if until > now)
+    }
+}
+
 /// A usage of a watched certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
@@ -34,12 +60,10 @@ pub struct Sighting {
     pub places: Vec<String>,
     /// The APIs it is used for, where these are not told apart.
     pub api_ids: Vec<String>,
-    /// Whether it has been checked since it became known. A first report waits for no cooldown.
-    pub checked: bool,
-    /// It is not looked at before: somebody may tell more of it until then.
-    pub waits_until: Option<UnixTime>,
-    /// Nothing is told of its end before a peer presents it again: it seems to be replaced.
-    pub is_awaited: bool,
+    /// When it is looked at.
+    pub look: Look,
+    /// What is true of it beside its end is yet to be looked at: others may be handed over with it that matter.
+    pub is_unreconciled: bool,
 }
 
 impl Sighting {
@@ -53,9 +77,8 @@ impl Sighting {
             last_seen: None,
             places: Vec::new(),
             api_ids: Vec::new(),
-            checked: false,
-            waits_until: None,
-            is_awaited: false,
+            look: Look::First,
+            is_unreconciled: false,
         }
     }
 
@@ -72,8 +95,9 @@ impl Sighting {
             Source::Peer(now) => {
                 self.first_seen.get_or_insert(now);
                 self.last_seen = Some(now);
-                // Whatever was not told of it is told now, whether it was looked at or not.
-                self.checked &= !std::mem::take(&mut self.is_awaited);
+                if self.look == Look::Awaited {
+                    self.look = Look::First;
+                }
             }
         }
         for place in places {
@@ -105,7 +129,9 @@ impl Sighting {
     pub(super) fn note_api(&mut self, api_id: &str) {
         if self.api_ids.len() < MOST_PLACES && !self.api_ids.iter().any(|known| known == api_id) {
             self.api_ids.push(api_id.to_owned());
-            self.checked = false;
+            if self.look.is_taken() {
+                self.look = Look::First;
+            }
         }
     }
 

@@ -34,6 +34,18 @@ impl Monitor {
         }
     }
 
+    /// Looks at what has waited for others that might be handed over, when all are taken in that were handed over together.
+    pub(super) fn check_later(&mut self, turn: &mut Turn) {
+        while turn.has_work_left() && !self.batch.is_running() {
+            let Some(id) = self.inventory.due_later(turn.now) else { break };
+            turn.spend(1);
+            if self.inventory.has_waited(&id, turn.now) {
+                self.check(&id, Cause::Routine, turn.now, turn);
+            }
+            self.reconcile_met(&id, turn);
+        }
+    }
+
     /// Goes on with the round that is due.
     pub(super) fn check_round(&mut self, turn: &mut Turn) {
         if self.rounds.begin(turn.now) {
@@ -115,13 +127,11 @@ impl Monitor {
         let in_limbo =
             self.in_limbo(turn.now).filter(|(gone, _)| watched.usages.iter().any(|known| known.is_gone(*gone)));
         let is_ready = |sighting: &&Sighting| {
-            sighting.waits_until.is_none_or(|until| until <= turn.now)
-                && in_limbo.is_none_or(|(gone, _)| !sighting.is_gone(gone))
+            !sighting.look.is_early(turn.now) && in_limbo.is_none_or(|(gone, _)| !sighting.is_gone(gone))
         };
         let ready = watched.usages.iter().filter(is_ready);
         let usages: Vec<_> = ready.map(|sighting| &sighting.usage).filter(is_wanted).cloned().collect();
         let certificate = Rc::clone(&watched.certificate);
-        let is_new = record.is_none_or(|record| record.first_seen.is_none());
         if let Some((_, until)) = in_limbo {
             self.inventory.wake(*id, until);
         }
@@ -131,18 +141,19 @@ impl Monitor {
             }
             return false;
         }
-        if is_new {
-            self.record(id).first_seen = Some(turn.now);
-        }
+        self.introduce(&certificate, &usages, turn);
         for usage in &usages {
             turn.spend(ASSESSING);
-            if is_new {
-                self.tell_discovered(&certificate, usage, turn);
-            }
             self.note_life(&certificate, usage, turn);
             self.invite_advice(&certificate, usage, turn);
-            let times = [self.judge(&certificate, usage, at, turn), self.reconcile(&certificate, usage, at, turn)];
-            if let Some(next) = times.into_iter().flatten().min() {
+            let ends = self.judge(&certificate, usage, at, turn);
+            let changes = if cause == Cause::Met && !self.conditions.is_empty() {
+                self.inventory.reconcile_later(id, usage, turn.now);
+                None
+            } else {
+                self.reconcile(&certificate, usage, at, turn)
+            };
+            if let Some(next) = ends.into_iter().chain(changes).min() {
                 self.inventory.wake(*id, next);
             }
         }
@@ -253,6 +264,6 @@ impl Monitor {
 
 /// A first report, and what a webhook did not get, wait for no cooldown.
 fn is_pressing(watched: &Watched, record: Option<&Record>, usage: &Usage) -> bool {
-    let is_new = watched.sighting(usage).is_some_and(|sighting| !sighting.checked);
+    let is_new = watched.sighting(usage).is_some_and(|sighting| !sighting.look.is_taken());
     is_new || record.and_then(|record| record.notice(usage)).is_some_and(|notice| !notice.owed.is_empty())
 }

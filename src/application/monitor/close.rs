@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Monitor;
 use super::turn::{EVENT, Turn, pruning};
+use crate::application::inventory::Look;
 use crate::application::outbox::Entry;
 use crate::application::shards::SHARDS;
 use crate::config::{Handler, Webhook};
@@ -27,7 +28,7 @@ impl Monitor {
                 let presence = self.presence_of(id, usage, turn.now);
                 let plan = config.expiry.plan_for(certificate, usage, &presence);
                 let crossing = assess(certificate, &plan, turn.now).crossed?;
-                let is_awaited = watched.sighting(usage).is_some_and(|sighting| sighting.is_awaited);
+                let is_awaited = watched.sighting(usage).is_some_and(|sighting| sighting.look == Look::Awaited);
                 if is_awaited && crossing.remaining < notice.remaining {
                     return None;
                 }

@@ -31,9 +31,21 @@ impl Monitor {
         let Some(watched) = self.inventory.get(id) else { return };
         let certificate = Rc::clone(&watched.certificate);
         let mut usages = Vec::new();
-        usages.extend(watched.usages.iter().filter(|known| known.checked).map(|known| known.usage.clone()));
+        usages.extend(watched.usages.iter().filter(|known| known.look.is_taken()).map(|known| known.usage.clone()));
         for usage in usages {
             if let Some(next) = self.reconcile(&certificate, &usage, at, turn) {
+                self.inventory.wake(*id, next);
+            }
+        }
+    }
+
+    /// Looks at a certificate that peers have presented, in those usages in which that was something new.
+    pub(super) fn reconcile_met(&mut self, id: &CertId, turn: &mut Turn) {
+        while let Some(usage) = self.inventory.take_unreconciled(id) {
+            let Some(certificate) = self.inventory.get(id).map(|watched| Rc::clone(&watched.certificate)) else {
+                return;
+            };
+            if let Some(next) = self.reconcile(&certificate, &usage, turn.now, turn) {
                 self.inventory.wake(*id, next);
             }
         }
@@ -120,15 +132,34 @@ impl Monitor {
         }
     }
 
-    /// Tells that a certificate is seen for the first time. It is news and no alert: it has no cooldown, and is not begun
-    /// anew when all tries to deliver it are spent.
-    pub(super) fn tell_discovered(&mut self, certificate: &Rc<Certificate>, usage: &Usage, turn: &mut Turn) {
-        let kind = EventKind::CertificateDiscovered;
-        if !self.config.wants(kind) {
+    /// Tells of the usages in which a certificate is met for the first time. They are news and no alert: there is no cooldown,
+    /// and nothing is begun anew when all tries to deliver it are spent.
+    pub(super) fn introduce(&mut self, certificate: &Rc<Certificate>, usages: &[Usage], turn: &mut Turn) {
+        let id = &certificate.id;
+        let is_new = self.ledger.get(id).is_none_or(|record| record.first_seen.is_none());
+        if is_new {
+            self.record(id).first_seen = Some(turn.now);
+        }
+        if !self.config.wants(EventKind::CertificateDiscovered) {
             return;
         }
+        if !is_new && self.ledger.get(id).is_some_and(|record| record.discovered.is_empty()) {
+            // It was met when nobody wanted to hear of that.
+            let known = self.inventory.get(id).into_iter().flat_map(|watched| &watched.usages);
+            self.ledger.change(id).discovered.extend(known.map(|sighting| sighting.usage.clone()));
+            self.changes.note(id);
+        }
+        for usage in usages {
+            if self.ledger.get(id).is_some_and(|record| !record.discovered.contains(usage)) {
+                self.record(id).discovered.push(usage.clone());
+                self.tell_discovered(certificate, usage, turn);
+            }
+        }
+    }
+
+    fn tell_discovered(&mut self, certificate: &Rc<Certificate>, usage: &Usage, turn: &mut Turn) {
         turn.spend(EVENT);
-        let presence = self.presence_of(&certificate.id, usage, turn.now);
+        let (kind, presence) = (EventKind::CertificateDiscovered, self.presence_of(&certificate.id, usage, turn.now));
         let incident =
             Incident::of_certificate(kind, certificate, usage, presence, Incident::DISCOVERED, Detail::Nothing);
         // It happens once, whenever that is: its number is that of the only period there is.

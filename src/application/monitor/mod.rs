@@ -250,7 +250,8 @@ impl Monitor {
         if is_busy || !self.started {
             return UnixTime::default();
         }
-        let waiting = [self.rounds.next(), self.batch.next(), self.inventory.next_wakeup(), self.outbox.next()];
+        let watched = self.inventory.next_wakeup().min(self.inventory.next_later());
+        let waiting = [self.rounds.next(), self.batch.next(), watched, self.outbox.next()];
         let discovery = self.discoverer.as_ref().map(Discoverer::next);
         let questions = [self.next_question(), self.renewals.questions.next()];
         let waiting = waiting.into_iter().chain(questions).chain([self.clock.next(), self.heart.next()]);
@@ -312,6 +313,7 @@ impl Monitor {
             // Crossings first: they are promised to the second.
             self.invite_refused(turn);
             self.check_due(turn);
+            self.check_later(turn);
             self.ask(turn);
             self.probe(turn);
             self.inquire(turn);

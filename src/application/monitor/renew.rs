@@ -181,7 +181,7 @@ impl Monitor {
         let Some(last_seen) = sighting.filter(|known| known.is_of_peer()).and_then(|known| known.last_seen) else {
             return false;
         };
-        let told = self.ledger.get(&old.id).and_then(|record| record.notices.get(usage));
+        let told = self.ledger.notice(&old.id, usage);
         if why == Because::CooldownOver && told.is_some_and(|told| told.at < last_seen) {
             // It was in use after it was told, so that is worth repeating.
             return false;

@@ -18,6 +18,7 @@ pub(super) struct StoredRecord {
     pub(super) id: CertId,
     checked_at: Option<i64>,
     first_seen: Option<i64>,
+    discovered: Vec<StoredUsage>,
     is_one_of_several: bool,
     notices: Vec<StoredNotice>,
     told: Vec<StoredTold>,
@@ -71,6 +72,7 @@ impl StoredRecord {
             id: *id,
             checked_at: record.checked_at.map(UnixTime::millis),
             first_seen: record.first_seen.map(UnixTime::millis),
+            discovered: record.discovered.iter().map(StoredUsage::of).collect(),
             is_one_of_several: record.is_one_of_several,
             notices: record.notices().map(notice).collect(),
             told: record.told.iter().map(told).collect(),
@@ -113,6 +115,7 @@ impl StoredRecord {
         let advice = self.advice.map(|advice| Box::new(advice.into_advice()));
         let habit = StoredLife::into_habit(self.lives);
         let mut record = Record { checked_at, first_seen, is_one_of_several, advice, habit, ..Record::default() };
+        record.discovered.extend(self.discovered.into_iter().filter_map(StoredUsage::into_usage));
         // `collect` would sort first, which costs kilobytes of code for a handful of entries.
         record.notices.extend(self.notices.into_iter().filter_map(notice));
         record.told.extend(self.told.into_iter().filter_map(told));

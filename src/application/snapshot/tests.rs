@@ -50,6 +50,7 @@ fn known() -> Known {
     let record = ledger.change(&certificate.id);
     record.checked_at = Some(UnixTime::from_secs(7));
     record.first_seen = Some(UnixTime::from_secs(3));
+    record.discovered = vec![usage.clone()];
     record.is_one_of_several = true;
     let notice = Notice {
         certificate: Rc::clone(&certificate),
