@@ -126,6 +126,29 @@ fn a_clock_that_jumps_by_two_years_and_back_tells_one_lie() {
 }
 
 #[test]
+fn what_is_held_back_is_not_let_out_by_telling_older_alerts_again() {
+    let mut keeper =
+        json!({ "name": "am", "cluster": "am", "url": "https://am/api/v2/alerts", "format": "alertmanager" });
+    keeper["events"] = json!(["CertificateExpiringSoon", "CertificateExpired"]);
+    let mut world = World::starting(-10 * DAY, json!({ "certificates": crowd(0), "webhooks": [keeper] }));
+    world.run_for(HOUR);
+    assert_eq!(world.calls().len(), 20, "all are about to end");
+    set_clock(&mut world, -10 * DAY + HOUR + YEARS, &[("am", -YEARS)]);
+    world.run_for(3 * HOUR);
+    let mut expired: Vec<_> = world
+        .calls()
+        .into_iter()
+        .filter_map(|call| {
+            let alert = serde_json::from_slice::<Value>(&call.body.unwrap()).unwrap()[0]["labels"].take();
+            (alert["alertname"] == "CertificateExpired").then(|| alert["cert_id"].to_string())
+        })
+        .collect();
+    expired.sort();
+    expired.dedup();
+    assert_eq!(expired.len(), 1, "the one that asks what time it is");
+}
+
+#[test]
 fn nobody_is_told_twice_of_a_doubt_and_what_is_held_back_is_told_after_a_day() {
     let mut world = after_jump();
     world.run_for(DAY - MINUTE);

@@ -114,6 +114,38 @@ fn an_alert_is_posted_again_at_every_check_and_ends_when_it_is_over() {
 }
 
 #[test]
+fn an_alert_about_what_ended_long_ago_is_posted_no_more() {
+    let mut document = document(&["localhost"], &[alertmanager()]);
+    document["certificate_expiry_monitor"] = json!({ "expired_max_age": "2h" });
+    let mut world = World::starting(-HOUR, document);
+    world.run_until(2 * HOUR + MINUTE);
+    assert!(!posted(&mut world).is_empty());
+    world.run_until(6 * HOUR);
+    assert_eq!(posted(&mut world), []);
+}
+
+#[test]
+fn an_alert_that_is_posted_again_says_what_was_told_and_not_what_waits_for_the_morning() {
+    let mut document = document(&["localhost"], &[alertmanager()]);
+    // The certificates end at 13:51: six hours are left at 07:51.
+    document["certificate_expiry_monitor"] = json!({
+        "thresholds": ["12h", "6h"], "short_lived": "off", "quiet_hours": { "from": "06:00", "to": "12:00" },
+    });
+    let mut world = World::starting(-10 * HOUR, document);
+    let rules = |world: &mut World| -> Vec<Value> {
+        let alerts = world.calls().into_iter().flat_map(|call| {
+            let body = call.body.unwrap();
+            serde_json::from_slice::<Vec<Value>>(&body).unwrap()
+        });
+        alerts.map(|alert| alert["annotations"]["rule"].clone()).collect()
+    };
+    world.run_until(-2 * HOUR + MINUTE);
+    assert_eq!(rules(&mut world), vec!["12h"; 9]);
+    world.run_until(-HOUR - 30 * MINUTE);
+    assert_eq!(rules(&mut world), ["6h"]);
+}
+
+#[test]
 fn an_alert_that_is_tried_again_is_not_begun_anew_by_every_check() {
     let start = -2 * DAY;
     let mut world = World::starting(start, document(&["localhost"], &[alertmanager()]));

@@ -8,12 +8,14 @@ use crate::application::inventory::Look;
 use crate::application::outbox::Entry;
 use crate::application::shards::SHARDS;
 use crate::config::{Handler, Webhook};
-use crate::domain::assessment::assess;
+use crate::domain::assessment::Crossing;
 use crate::domain::ledger::Notice;
+use crate::domain::rule::{Rule, Threshold};
 use crate::domain::{CertId, Event, EventKind, Incident, UnixTime, Usage};
 
 impl Monitor {
-    /// Tells those receivers of a certificate's alerts again that would take them for over otherwise.
+    /// Tells those receivers of a certificate's alerts again that would take them for over otherwise. It is what was told
+    /// and nothing else: a tighter rule may have been crossed that is held back.
     pub(super) fn refresh(&mut self, id: &CertId, turn: &mut Turn) {
         let config = Rc::clone(&self.config);
         if !config.handlers.iter().any(refreshes) {
@@ -22,19 +24,19 @@ impl Monitor {
         let Some(watched) = self.inventory.get(id) else { return };
         let Some(record) = self.ledger.get(id) else { return };
         let certificate = &watched.certificate;
+        if certificate.not_after.after(config.expiry.expired_max_age) < turn.now {
+            return;
+        }
         let told = record.notices().filter(|(usage, _)| watched.sighting(usage).is_some());
         let events: Vec<_> = told
-            .filter_map(|(usage, notice)| {
+            .map(|(usage, notice)| {
+                let Notice { severity, remaining, since, .. } = *notice;
+                let rule = Rule::new(&notice.rule, Threshold::Remaining(remaining), severity);
+                let crossing = Crossing { rule: &rule, remaining, at: since, severity };
                 let presence = self.presence_of(id, usage, turn.now);
-                let plan = config.expiry.plan_for(certificate, usage, &presence);
-                let crossing = assess(certificate, &plan, turn.now).crossed?;
-                let is_awaited = watched.sighting(usage).is_some_and(|sighting| sighting.look == Look::Awaited);
-                if is_awaited && crossing.remaining < notice.remaining {
-                    return None;
-                }
-                let period = config.expiry.period_of(Some(EventKind::of(crossing.rule)));
+                let period = config.expiry.period_of(Some(notice.kind));
                 let event = Event::new(certificate, usage, presence, &crossing, period, notice.at, turn.now);
-                Some((notice.at, notice.owed.clone(), event))
+                (notice.at, notice.owed.clone(), event)
             })
             .collect();
         for (noticed_at, owed, event) in events {
