@@ -64,6 +64,18 @@ fn the_rounds_of_checks_have_nothing_to_do_with_it() {
 }
 
 #[test]
+fn no_night_and_no_silence_puts_it_off() {
+    let silence = json!([{ "match": { "role": "server" }, "until": "2040-01-01T00:00:00Z" }]);
+    for (key, value) in [("quiet_hours", json!({ "from": "12:00", "to": "11:59" })), ("silences", silence)] {
+        let mut document = document(HOUR);
+        document["certificate_expiry_monitor"][key] = value;
+        let mut world = World::starting(-40 * DAY, document);
+        world.run_for(3 * HOUR);
+        assert_eq!(times(&mut world, -40 * DAY), [1, 3_601, 7_201], "{key}");
+    }
+}
+
+#[test]
 fn it_is_off_unless_it_is_asked_for_and_wanted() {
     let mut unwanted = document(HOUR);
     unwanted["webhooks"][0]["events"] = json!(["CertificateExpired"]);

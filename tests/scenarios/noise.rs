@@ -105,6 +105,60 @@ fn warnings_wait_for_the_morning_and_what_is_critical_does_not() {
 }
 
 #[test]
+fn a_digest_that_is_due_at_night_waits_for_the_morning_and_what_is_critical_in_it_does_not() {
+    let rules = json!({
+        "digest": { "interval_seconds": HOUR }, "quiet_hours": { "from": "22:00", "to": "06:00" },
+        "warning_threshold_days": null, "short_lived": "off",
+        "thresholds": ["30d"],
+        "overrides": [{ "match": { "name": "localhost" }, "thresholds": [{ "remaining": "30d", "severity": "critical" }] }],
+    });
+    let start = clock(21, 30, -10);
+    let mut hooks = plain("hooks");
+    (hooks["retry_attempts"], hooks["retry_schedule"]) = (json!(1), json!(["5s"]));
+    let mut world = World::starting(start, document(&rules, &[hooks]));
+    world.run_until(start + MINUTE);
+    assert_eq!(names(&mut world), ["localhost"], "the worst of four");
+    // Their digest would be at half past ten.
+    world.observe(Role::Client, Some("orders"), "upstream");
+    world.observe(Role::Client, Some("orders"), "localhost");
+    world.run_until(clock(23, 0, -10));
+    assert_eq!(names(&mut world), ["localhost"]);
+    // The clock is corrected by a second.
+    world.set_clock(clock(23, 0, -10) - 1);
+    world.run_for(0);
+    world.run_until(clock(5, 59, -9));
+    assert_eq!(names(&mut world).len(), 0);
+    world.restart();
+    world.run_until(clock(6, 1, -9));
+    assert_eq!(names(&mut world), ["Upstream Service"]);
+}
+
+#[test]
+fn alerts_that_are_kept_open_are_told_again_at_night() {
+    let keeper = json!({
+        "name": "am", "cluster": "am", "url": "https://am/api/v2/alerts", "format": "alertmanager",
+        "batch": { "max": 10, "wait_seconds": 5 },
+    });
+    let quiet = json!({ "quiet_hours": { "from": "22:00", "to": "06:00" }, "digest": { "interval_seconds": HOUR } });
+    let mut world = World::starting(clock(12, 30, -5), document(&quiet, &[keeper]));
+    world.run_until(clock(22, 0, -5));
+    world.calls();
+    world.run_until(clock(6, 0, -4));
+    assert_eq!(world.calls().len(), 8, "one in every round");
+}
+
+#[test]
+fn a_silence_of_certificates_is_none_of_what_tells_of_many() {
+    let silence = json!([{ "match": { "role": "server" }, "until": "2040-01-01T00:00:00Z" }]);
+    let mut hooks = webhook("hooks");
+    hooks["events"] = json!(["ExpiryStorm"]);
+    let start = clock(12, 0, -5);
+    let mut world = World::starting(start, document(&json!({ "silences": silence, "expiry_storm": 4 }), &[hooks]));
+    world.run_until(start + MINUTE);
+    assert_eq!(bodies(&mut world).len(), 1);
+}
+
+#[test]
 fn the_end_of_a_warning_waits_for_the_morning_as_well() {
     let quiet = json!({ "quiet_hours": { "from": "22:00", "to": "06:00" } });
     let mut hooks = webhook("hooks");

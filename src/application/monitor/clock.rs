@@ -4,7 +4,7 @@
 use log::warn;
 
 use super::Monitor;
-use super::deliver::held_until;
+use super::deliver::silent_until;
 use super::turn::Turn;
 use crate::application::clock::{Doubt, Hold, Recheck, Tick, Word};
 use crate::application::effect::{Answer, CallId};
@@ -55,7 +55,7 @@ impl Monitor {
             let wait = config.expiry.digest.unwrap_or_default().max(wait);
             delivery.map(|delivery| delivery.schedule.longest()).unwrap_or_default().max(wait)
         };
-        self.outbox.hasten(now, longest, &|event| held_until(&config.expiry, event, now));
+        self.outbox.hasten(now, longest, &|event| silent_until(&config.expiry, event, now).unwrap_or_default());
     }
 
     /// Looks at the clock before anything else is done by it.

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::Monitor;
 use super::turn::{EVENT, Turn, pruning};
-use crate::application::inventory::Look;
 use crate::application::outbox::Entry;
 use crate::application::shards::SHARDS;
 use crate::config::{Handler, Webhook};

@@ -99,7 +99,10 @@ impl Monitor {
         }
         self.changes.note(&id);
         let due = self.outbox.due(handler, &entry, turn.now);
-        self.outbox.push(handler, entry, due);
+        // The time of a digest may come in the night.
+        let silent = silent_until(&self.config.expiry, &entry.event, due).filter(|_| self.outbox.digests(handler));
+        let not_before = silent.filter(|_| due > turn.now).unwrap_or(entry.not_before);
+        self.outbox.push(handler, Entry { not_before, ..entry }, due.max(not_before));
     }
 
     /// Gives the cooldown back to a webhook for which too many events wait already.
@@ -255,12 +258,19 @@ impl Monitor {
 
 /// Until when nobody is told of an event, if silence or the hour wants it: what ends an alert, and what has happened once,
 /// waits in the outbox. What lasts is not made into an event before: it may be over by then.
-pub(super) fn held_until(expiry: &Expiry, event: &Event, now: UnixTime) -> UnixTime {
+fn held_until(expiry: &Expiry, event: &Event, now: UnixTime) -> UnixTime {
     let lasts = event.closes.is_none() && event.kind.lasts();
-    if lasts || event.kind == EventKind::WebhookTest {
-        return UnixTime::default();
+    if lasts { UnixTime::default() } else { silent_until(expiry, event, now).unwrap_or_default() }
+}
+
+/// Until when silence or the hour keeps an event back that would go at `at`.
+pub(super) fn silent_until(expiry: &Expiry, event: &Event, at: UnixTime) -> Option<UnixTime> {
+    let severity = event.alert().severity;
+    match event.kind {
+        // A sign of life that comes hours late is none.
+        EventKind::WebhookTest | EventKind::MonitorHeartbeat => None,
+        // What tells of the proxy has no role and no name.
+        _ if !event.is_of_certificate() => expiry.quiet_until(severity, at),
+        _ => expiry.held_until(&event.certificate, &event.usage, &event.presence, severity, at),
     }
-    let Event { certificate, usage, presence, .. } = event;
-    let until = expiry.held_until(certificate, usage, presence, event.alert().severity, now);
-    until.unwrap_or_default()
 }

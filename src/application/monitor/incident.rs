@@ -212,6 +212,9 @@ impl Monitor {
 
     fn incident_held_until(&self, incident: &Incident, now: UnixTime) -> Option<UnixTime> {
         let Incident { kind, certificate, usage, presence, .. } = incident;
+        if !kind.is_of_certificate() {
+            return self.config.expiry.quiet_until(kind.severity(), now);
+        }
         self.config.expiry.held_until(certificate, usage, presence, kind.severity(), now)
     }
 

@@ -146,6 +146,11 @@ impl Expiry {
         quiet.or(silent)
     }
 
+    /// Until when quiet hours keep something of `severity` back that no silence is for; `None` if it may go at `now`.
+    pub fn quiet_until(&self, severity: Severity, now: UnixTime) -> Option<UnixTime> {
+        self.quiet_hours.filter(|_| severity != Severity::Critical)?.until(now)
+    }
+
     /// One line for each silence that keeps nothing back any more.
     pub fn passed_silences(&self, now: UnixTime) -> Vec<String> {
         silence::passed(&self.silences, now)
