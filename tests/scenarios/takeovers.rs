@@ -33,6 +33,28 @@ fn a_new_document_applies_to_known_peers_at_once_whatever_the_check_cooldown_say
 }
 
 #[test]
+fn a_peer_that_the_new_document_ignores_is_told_of_no_more_and_its_alert_ends() {
+    let document = |section: Value| {
+        let mut hooks = webhook("hooks");
+        hooks["send_resolved"] = json!(true);
+        json!({ "certificate_expiry_monitor": section, "webhooks": [hooks] })
+    };
+    let ignored =
+        document(json!({ "thresholds": ["50d"], "overrides": [{ "match": { "role": "client" }, "ignore": true }] }));
+    // It was told of before, or would be by the new document.
+    for (start, told) in [(-10 * DAY, vec!["CertificateResolved"]), (-40 * DAY, vec![])] {
+        let mut world = World::starting(start, document(json!({})));
+        world.observe(Role::Client, Some("orders"), "client");
+        world.run_for(MINUTE);
+        assert_eq!(world.received().len(), told.len());
+        world.replace(ignored.clone());
+        world.run_for(2 * DAY);
+        assert_eq!(world.events().into_iter().map(|(_, event)| event).collect::<Vec<_>>(), told);
+        assert_eq!(world.metric("certificates;.;role=.=client"), 0);
+    }
+}
+
+#[test]
 fn a_certificate_that_is_listed_no_more_is_watched_no_more() {
     let listed = json!({ "certificates": [{ "role": "server", "pem": pem("localhost") }] });
     let mut world = World::starting(-31 * DAY, listed);

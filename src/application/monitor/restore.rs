@@ -30,7 +30,8 @@ impl Monitor {
             _ => Snapshot::decode(contents).map(|snapshot| {
                 self.storms.take_over(snapshot.told_elsewhere(EventKind::ExpiryStorm));
                 self.take_over_slots(snapshot.told_elsewhere(EventKind::CertificateStale));
-                for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger, self.discoverer.is_some()) {
+                let (expiry, discovers) = (&self.config.expiry, self.discoverer.is_some());
+                for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger, expiry, discovers) {
                     self.take_over(undelivered, turn);
                 }
             }),
