@@ -4,6 +4,7 @@ use cert_expiry_monitor::application::effect::Answer;
 use serde_json::{Value, json};
 
 use crate::certificate::Certificate;
+use crate::forged;
 use crate::world::{DAY, END, HOUR, MINUTE, World, webhook};
 
 fn ending(number: u32, secs: i64) -> Value {
@@ -79,6 +80,18 @@ fn fewer_than_ten_or_ten_that_need_a_day_are_none() {
         let mut world = world(-40 * DAY, &certificates);
         world.run_for(2 * HOUR);
         assert_eq!(ids(&mut world).len(), events);
+    }
+}
+
+#[test]
+fn those_that_live_for_a_day_are_none_unless_the_document_means_what_it_says() {
+    let daily: Vec<_> = (0..12)
+        .map(|number| json!({ "role": "server", "pem": forged::Certificate::leaf(&format!("{number}"), 0, DAY).pem() }))
+        .collect();
+    for (monitor, count) in [(json!({}), 0), (json!({ "short_lived": "off" }), 1)] {
+        let mut world = World::as_written(HOUR, document(&daily, &monitor));
+        world.run_for(12 * HOUR);
+        assert_eq!(told(&mut world).len(), count, "{monitor}");
     }
 }
 

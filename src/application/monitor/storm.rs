@@ -15,7 +15,10 @@ use crate::domain::{CertId, Detail, Event, EventKind, Incident, UnixTime, Usage}
 /// Storms that are told before the first of them is over. Where there is one every day, nobody needs to hear of all.
 const MOST_TOLD: usize = 16;
 /// Ends that are looked at by one unit of work.
-const ENDS_PER_UNIT: usize = 8;
+const ENDS_PER_UNIT: usize = 6;
+/// What lives shorter than twice as long as a storm ends within a day of others for most of its life. Where thresholds are
+/// guarded for such certificates, they make no storm either.
+const SHORTEST_LIFE: Duration = DAY.saturating_mul(2);
 /// The rule of these events.
 const RULE: &str = "storm";
 
@@ -81,7 +84,9 @@ impl Monitor {
             for (end, id) in ends.take(ENDS_PER_UNIT) {
                 cursor = (end, id);
                 count = count.saturating_add(1);
-                found.extend(search.push(end, id));
+                if self.may_be_in_storm(&id) {
+                    found.extend(search.push(end, id));
+                }
             }
             if count == ENDS_PER_UNIT {
                 self.storms.search = Some((search, cursor));
@@ -92,6 +97,12 @@ impl Monitor {
                 self.take_storm(&storm, turn);
             }
         }
+    }
+
+    fn may_be_in_storm(&self, id: &CertId) -> bool {
+        let lifetime = self.inventory.get(id).and_then(|watched| watched.certificate.lifetime());
+        let is_guarded = self.config.expiry.plan.short_lived.is_some();
+        !is_guarded || lifetime.is_none_or(|lifetime| lifetime >= SHORTEST_LIFE)
     }
 
     /// Forgets the storms that are over, and those of which nobody wants to hear any more.
