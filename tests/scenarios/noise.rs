@@ -86,6 +86,22 @@ fn a_digest_that_was_not_taken_is_tried_again_as_a_whole() {
 }
 
 #[test]
+fn news_that_waits_for_its_digest_outlives_the_monitor_where_there_is_one_try_only() {
+    let mut hooks = plain("hooks");
+    (hooks["events"], hooks["retry_attempts"]) = (json!(["CertificateDiscovered"]), json!(0));
+    let start = -10 * DAY;
+    let mut world = World::starting(start, document(&json!({ "digest": { "interval_seconds": HOUR } }), &[hooks]));
+    world.run_until(start + MINUTE);
+    assert_eq!(world.events().len(), 1);
+    world.observe(Role::Client, Some("orders"), "ec-p384");
+    world.run_for(MINUTE);
+    assert_eq!(world.events(), []);
+    world.restart();
+    world.run_for(2 * HOUR);
+    assert_eq!(world.events().len(), 1);
+}
+
+#[test]
 fn warnings_wait_for_the_morning_and_what_is_critical_does_not() {
     let quiet = json!({ "quiet_hours": { "from": "22:00", "to": "06:00" }, "check_interval_seconds": HOUR });
     let start = clock(23, 0, -5);

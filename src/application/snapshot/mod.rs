@@ -50,9 +50,11 @@ impl Snapshot {
         is_retiring: bool,
         now: UnixTime,
     ) -> Vec<u8> {
-        // A try is counted before it is made: what is due may be sent at any moment, unless nothing is sent any more.
+        // A try is counted before it is made: what is due may be sent at any moment, unless nothing is sent any more. What
+        // waits for others or for the morning was not tried: it would be given up untold where there is one try only.
         let counted = |due: Option<UnixTime>, entry: &Entry| {
-            let may_be_sent = due.is_some() && !is_retiring && entry.not_before <= now;
+            let waits = entry.tries == 0 && due.is_some_and(|due| due > now);
+            let may_be_sent = due.is_some() && !is_retiring && !waits && entry.not_before <= now;
             entry.tries.saturating_add(u32::from(may_be_sent))
         };
         let entry = |due: Option<UnixTime>, handler: usize, entry: &Entry| {
