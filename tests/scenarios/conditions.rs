@@ -6,7 +6,7 @@ use cert_expiry_monitor::domain::Role;
 use serde_json::{Value, json};
 
 use crate::forged::Certificate;
-use crate::world::{DAY, HOUR, MINUTE, World, log_lines, pem, webhook};
+use crate::world::{DAY, END, HOUR, MINUTE, World, log_lines, pem, webhook};
 
 const NOT_YET_VALID: &str = "CertificateNotYetValid";
 const WEAK: &str = "CertificateWeak";
@@ -205,6 +205,23 @@ fn whoever_keeps_alerts_hears_of_one_that_lasts_in_every_round() {
         assert_eq!(world.calls().len(), 1, "hour {hour}");
     }
     assert_eq!(world.metric("events_total;.;event=.=CertificateWeak"), 1);
+}
+
+#[test]
+fn whoever_keeps_alerts_hears_at_night_of_one_that_lasts_though_its_cooldown_is_over() {
+    let keeper = json!({
+        "name": "am", "cluster": "am", "url": "https://am/api/v2/alerts", "format": "alertmanager", "events": [WEAK]
+    });
+    let mut document = document(&[("server", pem("sha-1"))], &keeper);
+    document["certificate_expiry_monitor"] =
+        json!({ "event_cooldown_seconds": 2 * HOUR, "quiet_hours": { "from": "12:00", "to": "11:00" } });
+    // Seconds from the end of the certificates, which is at 13:51:52.
+    let noon = -(HOUR + 51 * MINUTE + 52);
+    let mut world = World::starting(noon - HOUR, document);
+    world.run_until(noon + 10 * HOUR + MINUTE);
+    let hours: Vec<_> =
+        world.timed_calls().iter().map(|(at, _)| (at.secs() - END.secs() - noon).div_euclid(HOUR)).collect();
+    assert!((-1..=10).all(|hour| hours.contains(&hour)), "{hours:?}");
 }
 
 #[test]

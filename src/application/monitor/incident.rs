@@ -177,7 +177,8 @@ impl Monitor {
             && let Some(until) = self.incident_held_until(incident, turn.now)
         {
             // It is looked at again by then, and may be over.
-            return self.inventory.wake(incident.certificate.id, until);
+            self.inventory.wake(incident.certificate.id, until);
+            return self.refresh_incident(incident, turn);
         }
         match (repetition, last) {
             (Repetition::Quiet, _) => self.refresh_incident(incident, turn),
