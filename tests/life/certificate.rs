@@ -1,4 +1,4 @@
-//! Certificates that nobody signed: nobody verifies them here.
+//! Certificates that nobody signed: nobody verifies them here. Who includes this file says when times begin.
 
 use std::fmt::Write;
 
@@ -21,7 +21,7 @@ pub struct Certificate {
     pub begins: i64,
     pub ends: i64,
     pub is_ca: bool,
-    /// The length of its RSA key; nothing: its key is on the curve P-256.
+    /// The length of its RSA key, and of the one that signed it; nothing: both are on the curve P-256.
     pub rsa_bits: Option<u16>,
     pub sans: Vec<String>,
     pub subject_key_id: Option<Vec<u8>>,
@@ -68,7 +68,11 @@ impl Certificate {
             let pair = tlv(0x30, &[oid(&[85, 4, 3]), tlv(0x0c, &[name.into()])]);
             tlv(0x30, &[tlv(0x31, &[pair])])
         };
-        let algorithm = tlv(0x30, &[oid(&[42, 134, 72, 206, 61, 4, 3, 2])]);
+        let (algorithm, signature) = match self.rsa_bits {
+            Some(bits) => (vec![oid(&[42, 134, 72, 134, 247, 13, 1, 1, 11]), tlv(0x05, &[])], usize::from(bits / 8)),
+            None => (vec![oid(&[42, 134, 72, 206, 61, 4, 3, 2])], 64),
+        };
+        let algorithm = tlv(0x30, &algorithm);
         let own = [
             tlv(0xa0, &[tlv(0x02, &[vec![2]])]),
             tlv(0x02, &[self.serial_number()]),
@@ -79,10 +83,11 @@ impl Certificate {
             self.key(),
             tlv(0xa3, &[tlv(0x30, &self.extensions())]),
         ];
-        let signature = [vec![0], self.number.to_be_bytes().repeat(16)];
+        let signature = [vec![0], self.number.to_be_bytes().repeat(signature / 4)];
         tlv(0x30, &[tlv(0x30, &own), algorithm, tlv(0x03, &signature)])
     }
 
+    /// It begins with a zero in hex: such numbers are written differently in different places.
     fn serial_number(&self) -> Vec<u8> {
         [&[0x0a; 12], &self.number.to_be_bytes()[..]].concat()
     }
@@ -116,9 +121,7 @@ impl Certificate {
 
     /// Its PEM.
     pub fn pem(&self) -> String {
-        let base64 = STANDARD.encode(self.der());
-        let lines: Vec<_> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+        pem(&self.der())
     }
 
     /// Its SHA-256 fingerprint in hex.
@@ -138,6 +141,13 @@ impl Certificate {
             "expiration_time": rfc3339(self.ends),
         })
     }
+}
+
+/// The PEM of this DER.
+pub fn pem(der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    let lines: Vec<_> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 /// A time as bodies write it.

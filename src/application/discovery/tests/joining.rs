@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::admin::{Admin, Memory, entry, lines, listener, round, secret, survey};
-use super::certificate::{Subject, authority, der, leaf, parsed, pem};
+use super::certificate::{authority, leaf, leaf_of, parsed, pem};
 use crate::application::discovery::Survey;
 use crate::config::CaBundles;
 use crate::domain::certificate::{IdSource, Position};
@@ -124,7 +124,7 @@ fn the_side_is_what_the_type_around_a_context_says_else_that_of_the_element() {
 #[test]
 fn a_file_is_known_by_what_certs_tells_until_its_pem_turns_up() {
     let (edge, ca) = (leaf("edge.example.com", "root", 1), authority("ca", "ca", 2));
-    let nameless = der(&Subject { name: "n", issuer: "n", serial: 3, is_ca: false, sans: &[] });
+    let nameless = leaf_of("n", "n", 3, &[]);
     let mut admin = Admin::new();
     let mut context = holds_chain(json!({ "filename": "certs/edge.pem" }));
     context["validation_context"] = json!({ "trusted_ca": { "filename": "certs/ca.pem" } });
@@ -247,7 +247,7 @@ fn an_update_that_envoy_refused_leaves_the_old_one_and_a_stale_place() {
 #[test]
 fn what_a_refused_update_left_is_known_by_its_names_or_because_nothing_else_is_left() {
     let names = ["a.example.com", "b.example.com"];
-    let certificate = |serial, sans: &[&str]| der(&Subject { name: "x", issuer: "root", serial, is_ca: false, sans });
+    let certificate = |serial, sans: &[&str]| leaf_of("x", "root", serial, sans);
     let (old_a, old_b) = (certificate(1, &names), certificate(2, &["c.example.com"]));
     let (new_a, new_b) = (certificate(3, &[names[1], names[0]]), certificate(4, &["other.example.com"]));
     let mut admin = Admin::new();
