@@ -82,6 +82,11 @@ impl Sighting {
         }
     }
 
+    /// The usages of those sightings that are asked for.
+    pub fn usages_of(sightings: &[Self], is_asked_for: &dyn Fn(&Self) -> bool) -> Vec<Usage> {
+        sightings.iter().filter(|known| is_asked_for(known)).map(|known| known.usage.clone()).collect()
+    }
+
     /// Notes who has told of it, and where it sits.
     pub(super) fn note(&mut self, source: Source, places: &[String]) {
         match source {

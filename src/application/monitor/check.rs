@@ -7,7 +7,7 @@ use log::{debug, info, warn};
 use super::Monitor;
 use super::flood::About;
 use super::turn::{ASSESSING, EVENT, Turn};
-use crate::application::inventory::{Sighting, Watched};
+use crate::application::inventory::Sighting;
 use crate::application::ledger::Record;
 use crate::domain::assessment::{Crossing, assess};
 use crate::domain::ledger::{Notice, Verdict, decide};
@@ -123,14 +123,13 @@ impl Monitor {
         let Some(watched) = self.inventory.get(id) else { return false };
         let record = self.ledger.get(id);
         let is_cooling = cause != Cause::Due && self.is_cooling(record, at);
-        let is_wanted = |usage: &&Usage| !is_cooling || is_pressing(watched, record, usage);
         let in_limbo =
             self.in_limbo(turn.now).filter(|(gone, _)| watched.usages.iter().any(|known| known.is_gone(*gone)));
-        let is_ready = |sighting: &&Sighting| {
-            !sighting.look.is_early(turn.now) && in_limbo.is_none_or(|(gone, _)| !sighting.is_gone(gone))
-        };
-        let ready = watched.usages.iter().filter(is_ready);
-        let usages: Vec<_> = ready.map(|sighting| &sighting.usage).filter(is_wanted).cloned().collect();
+        let usages = Sighting::usages_of(&watched.usages, &|known| {
+            !known.look.is_early(turn.now)
+                && in_limbo.is_none_or(|(gone, _)| !known.is_gone(gone))
+                && (!is_cooling || is_pressing(known, record))
+        });
         let certificate = Rc::clone(&watched.certificate);
         if let Some((_, until)) = in_limbo {
             self.inventory.wake(*id, until);
@@ -263,7 +262,7 @@ impl Monitor {
 }
 
 /// A first report, and what a webhook did not get, wait for no cooldown.
-fn is_pressing(watched: &Watched, record: Option<&Record>, usage: &Usage) -> bool {
-    let is_new = watched.sighting(usage).is_some_and(|sighting| !sighting.look.is_taken());
-    is_new || record.and_then(|record| record.notice(usage)).is_some_and(|notice| !notice.owed.is_empty())
+fn is_pressing(known: &Sighting, record: Option<&Record>) -> bool {
+    let notice = record.and_then(|record| record.notice(&known.usage));
+    !known.look.is_taken() || notice.is_some_and(|notice| !notice.owed.is_empty())
 }

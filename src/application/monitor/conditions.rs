@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Monitor;
 use super::turn::{CONDITIONS, EVENT, Turn, looking_up};
+use crate::application::inventory::Sighting;
 use crate::application::observation::ADDRESS_PLACE;
 use crate::config::Config;
 use crate::domain::condition::{begins_at, ends_first, weaknesses};
@@ -30,9 +31,7 @@ impl Monitor {
         }
         let Some(watched) = self.inventory.get(id) else { return };
         let certificate = Rc::clone(&watched.certificate);
-        let mut usages = Vec::new();
-        usages.extend(watched.usages.iter().filter(|known| known.look.is_taken()).map(|known| known.usage.clone()));
-        for usage in usages {
+        for usage in Sighting::usages_of(&watched.usages, &|known| known.look.is_taken()) {
             if let Some(next) = self.reconcile(&certificate, &usage, at, turn) {
                 self.inventory.wake(*id, next);
             }
