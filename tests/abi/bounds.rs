@@ -6,17 +6,12 @@ use serde_json::json;
 
 use crate::host::{Answer, Host, Level};
 use crate::scene::{
-    Certificate, Crew, Document, Instance, Observations, QUEUE, RECEIVER, Request, Told, metric, seconds,
+    Certificate, Crew, Document, Instance, Observations, QUEUE, RECEIVER, Request, Told, metric, receiving_host,
+    seconds,
 };
 
 fn dropped(host: &Host, reason: &str) -> u64 {
     metric(host, &format!("dropped_total;.;reason=.={reason}"))
-}
-
-fn receiving() -> Host {
-    let host = Host::new();
-    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
-    host
 }
 
 /// A document that lists that many certificates which expire soon.
@@ -34,7 +29,7 @@ fn only_warning(host: &Host, text: &str) {
 
 #[test]
 fn a_certificate_is_watched_for_sixty_four_apis_and_no_more() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling();
     let members = [Instance::monitor(&host, &document), Instance::observer(&host, "worker", &document)];
     let mut crew = Crew::new(&host, members);
@@ -54,7 +49,7 @@ fn a_certificate_is_watched_for_sixty_four_apis_and_no_more() {
 
 #[test]
 fn a_certificate_beside_as_many_as_are_allowed_takes_the_place_of_the_one_that_was_not_seen_for_longest() {
-    let host = receiving();
+    let host = receiving_host();
     let most = json!({ "max_certificates": 10 });
     let mut monitor = Instance::monitor(&host, &Document::telling().with("certificate_expiry_monitor", most));
     host.run_for(&mut [&mut monitor.vm], seconds(2));
@@ -70,7 +65,7 @@ fn a_certificate_beside_as_many_as_are_allowed_takes_the_place_of_the_one_that_w
 
 #[test]
 fn what_the_document_lists_gives_its_place_to_nobody() {
-    let host = receiving();
+    let host = receiving_host();
     let most = json!({ "max_certificates": 10 });
     let document = listing(Document::telling().with("certificate_expiry_monitor", most), 10);
     let mut monitor = Instance::monitor(&host, &document);
@@ -95,7 +90,7 @@ fn five_hundred(host: &Host, parts: &[&str], kind: &str) -> usize {
 
 #[test]
 fn events_and_deliveries_have_five_hundred_lines_a_minute_each() {
-    let host = receiving();
+    let host = receiving_host();
     let mut monitor = Instance::monitor(&host, &listing(Document::telling(), 700));
     host.run_for(&mut [&mut monitor.vm], seconds(50));
     assert_eq!(Told::all(&host).len(), 700, "what is not in the log is told all the same");
@@ -106,7 +101,7 @@ fn events_and_deliveries_have_five_hundred_lines_a_minute_each() {
 
 #[test]
 fn checks_that_are_spared_have_five_hundred_lines_a_minute_and_again_in_the_next() {
-    let host = receiving();
+    let host = receiving_host();
     let document = listing(Document::empty(), 700).seconds(86_400, 86_400, 100);
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(90));
@@ -121,7 +116,7 @@ fn checks_that_are_spared_have_five_hundred_lines_a_minute_and_again_in_the_next
 
 #[test]
 fn certificates_that_cannot_be_watched_have_five_hundred_lines_a_minute() {
-    let host = receiving();
+    let host = receiving_host();
     let mut monitor = Instance::monitor(&host, &Document::telling());
     host.run_for(&mut [&mut monitor.vm], seconds(2));
     let observations = Observations::of_clients();

@@ -2,17 +2,11 @@
 
 use std::time::Duration;
 
-use crate::host::{Answer, Host};
-use crate::scene::{Certificate, Document, Instance, RECEIVER, Request, START, Told, seconds};
+use crate::host::Host;
+use crate::scene::{Certificate, Document, Instance, Request, START, Told, receiving_host, seconds};
 
 const SOON: &str = "CertificateExpiringSoon";
 const EXPIRED: &str = "CertificateExpired";
-
-fn receiving() -> Host {
-    let host = Host::new();
-    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
-    host
-}
 
 /// What was told, and when.
 fn story(host: &Host) -> Vec<(String, f64)> {
@@ -26,7 +20,7 @@ fn ending_in(length: Duration) -> Certificate {
 
 #[test]
 fn the_first_check_comes_a_second_after_the_configuration() {
-    let host = receiving();
+    let host = receiving_host();
     let mut monitor = Instance::monitor(&host, &Document::telling().server(&Certificate::stored("localhost")));
     host.run_for(&mut [&mut monitor.vm], seconds(60));
     let story = story(&host);
@@ -36,7 +30,7 @@ fn the_first_check_comes_a_second_after_the_configuration() {
 
 #[test]
 fn a_healthy_certificate_is_nobodys_business() {
-    let host = receiving();
+    let host = receiving_host();
     let healthy = ending_in(seconds(31 * 86_400));
     let mut monitor = Instance::monitor(&host, &Document::telling().server(&healthy));
     host.run_for(&mut [&mut monitor.vm], seconds(7_200));
@@ -47,7 +41,7 @@ fn a_healthy_certificate_is_nobodys_business() {
 #[test]
 fn a_certificate_that_ends_while_the_monitor_watches_is_told_again_within_a_second_whatever_the_cooldowns_are() {
     for cooldown in [0, 86_400] {
-        let host = receiving();
+        let host = receiving_host();
         let document = Document::telling().server(&ending_in(seconds(5))).seconds(cooldown, cooldown, 3_600);
         let mut monitor = Instance::monitor(&host, &document);
         host.run_for(&mut [&mut monitor.vm], seconds(30));
@@ -60,7 +54,7 @@ fn a_certificate_that_ends_while_the_monitor_watches_is_told_again_within_a_seco
 
 #[test]
 fn a_certificate_that_comes_within_the_threshold_while_the_monitor_watches_is_told_within_a_second() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling().server(&ending_in(seconds(30 * 86_400 + 100)));
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(200));
@@ -71,7 +65,7 @@ fn a_certificate_that_comes_within_the_threshold_while_the_monitor_watches_is_to
 
 #[test]
 fn what_an_observer_hands_over_is_checked_with_the_next_batch() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling();
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(2));
@@ -92,7 +86,7 @@ fn what_an_observer_hands_over_is_checked_with_the_next_batch() {
 
 #[test]
 fn an_event_is_repeated_after_its_cooldown_and_a_check_after_its_own() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling().server(&Certificate::stored("localhost")).seconds(3, 6, 1);
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(20));
@@ -105,7 +99,7 @@ fn an_event_is_repeated_after_its_cooldown_and_a_check_after_its_own() {
 
 #[test]
 fn an_event_is_not_repeated_while_its_cooldown_holds() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling().server(&Certificate::stored("localhost")).seconds(0, 86_400, 1);
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(600));
@@ -117,7 +111,7 @@ const AHEAD: Duration = seconds(10 * 365 * 86_400);
 
 #[test]
 fn rounds_go_on_after_a_clock_that_ran_years_ahead_was_set_back() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling().server(&ending_in(seconds(600))).seconds(0, 60, 60);
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(10));
@@ -136,7 +130,7 @@ fn rounds_go_on_after_a_clock_that_ran_years_ahead_was_set_back() {
 
 #[test]
 fn observations_are_checked_after_a_clock_that_ran_years_ahead_was_set_back() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling();
     let mut monitor = Instance::monitor(&host, &document);
     let mut worker = Instance::observer(&host, "worker", &document);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::host::{Answer, Host, Level, Refusal};
-use crate::scene::{Certificate, Document, Instance, RECEIVER, Told, metric, seconds};
+use crate::scene::{Certificate, Document, Instance, RECEIVER, Told, metric, receiving_host, seconds};
 
 /// A `google.protobuf.Struct` on the wire.
 fn protobuf_struct(value: &Value) -> Vec<u8> {
@@ -55,8 +55,7 @@ fn json_text_and_a_struct_are_the_same_document() {
     let document = Document::telling().server(&Certificate::stored("localhost")).seconds(0, 86_400, 30);
     let mut told = Vec::new();
     for bytes in [document.to_string().into_bytes(), protobuf_struct(&document.value())] {
-        let host = Host::new();
-        host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+        let host = receiving_host();
         let mut vm = host.vm("monitor").configuration("monitor").start().expect("a VM");
         vm.create_root(bytes).expect("a document that is taken");
         host.run_for(&mut [&mut vm], seconds(5));
@@ -137,8 +136,7 @@ fn a_missing_variable_switches_its_webhook_off_and_no_other() {
         .server(&Certificate::stored("localhost"))
         .webhook(json!({ "name": "secret", "cluster": "secret", "headers": { "authorization": "Bearer ${TOKEN}" } }));
     for (token, requests) in [(None, 0), (Some("t0k3n"), 1)] {
-        let host = Host::new();
-        host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+        let host = receiving_host();
         host.receiver("secret", |_| Some(Answer::status(200)));
         let vm = host.vm("monitor").configuration("monitor");
         let vm = token.into_iter().fold(vm, |vm, token| vm.env("TOKEN", token));

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::host::{Answer, Host};
+use crate::host::Host;
 use crate::scene::{
-    Bill, Certificate, Document, Instance, Observations, QUEUE, RECEIVER, Request, Told, metric, patient_host, seconds,
+    Bill, Certificate, Document, Instance, Observations, QUEUE, Request, Told, metric, patient_host, receiving_host,
+    seconds,
 };
 
 const HEADER: &str = "x-cert-expiry-upstream-certificate";
@@ -14,8 +15,7 @@ const XFCC: &str = "x-forwarded-client-cert";
 
 /// An observer and a monitor behind it.
 fn crew(document: &Document) -> (Host, Instance, Instance) {
-    let host = Host::new();
-    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+    let host = receiving_host();
     let mut monitor = Instance::monitor(&host, document);
     host.run_for(&mut [&mut monitor.vm], seconds(2));
     let mut observer = Instance::observer(&host, "worker", document);

@@ -7,8 +7,8 @@
 
 use serde_json::json;
 
-use crate::host::{Answer, Host, Refusal};
-use crate::scene::{Certificate, Document, Instance, RECEIVER, Request, Told, seconds};
+use crate::host::{Host, Refusal};
+use crate::scene::{Certificate, Document, Instance, Request, Told, receiving_host, seconds};
 
 /// What goes wrong with a host function.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +84,6 @@ const MONITOR: usize = 0;
 const WORKER: usize = 1;
 
 impl Plugin {
-    fn host() -> Host {
-        let host = Host::new();
-        host.receiver(RECEIVER, |_| Some(Answer::status(200)));
-        host
-    }
-
     fn document() -> Document {
         let server = Certificate::stored("localhost");
         let observe = json!({ "flush_seconds": 1 });
@@ -151,7 +145,7 @@ impl Plugin {
 fn a_fault_of_the_host_while_the_plugin_runs_stops_no_request_and_leaves_nothing_behind() {
     let mut broken = Vec::new();
     for (function, fault) in faults() {
-        let mut plugin = Plugin::start(Plugin::host()).expect("instances");
+        let mut plugin = Plugin::start(receiving_host()).expect("instances");
         plugin.run_for(2);
         fault.strike(&plugin.host, function);
         plugin.suffer();
@@ -169,7 +163,7 @@ fn a_fault_of_the_host_while_the_plugin_runs_stops_no_request_and_leaves_nothing
 fn a_fault_of_the_host_while_the_plugin_starts_traps_nothing_and_leaves_nothing_behind() {
     let mut broken = Vec::new();
     for (function, fault) in faults() {
-        let host = Plugin::host();
+        let host = receiving_host();
         fault.strike(&host, function);
         match Plugin::start(host.clone()) {
             Ok(mut plugin) => {
@@ -194,7 +188,7 @@ fn a_fault_of_the_host_while_the_plugin_starts_traps_nothing_and_leaves_nothing_
 
 #[test]
 fn properties_of_any_size_and_shape_stop_no_request() {
-    let mut plugin = Plugin::start(Plugin::host()).expect("instances");
+    let mut plugin = Plugin::start(receiving_host()).expect("instances");
     plugin.run_for(2);
     let texts = [&b""[..], b"\0", b"\xff\xfe\xfd", b"%", b"-----BEGIN CERTIFICATE-----"].map(<[u8]>::to_vec);
     let texts = [&texts[..], &[vec![b'x'; 300_000], vec![0xff; 300_000]]].concat();
@@ -216,7 +210,7 @@ fn properties_of_any_size_and_shape_stop_no_request() {
 
 #[test]
 fn a_queue_that_the_host_has_dropped_is_registered_again() {
-    let mut plugin = Plugin::start(Plugin::host()).expect("instances");
+    let mut plugin = Plugin::start(receiving_host()).expect("instances");
     plugin.run_for(2);
     assert!(plugin.works());
     plugin.host.forget("cert-expiry-monitor");

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::host::{Answer, Host, Level};
 use crate::scene::{
     Certificate, Crew, Document, HEADER, Instance, LEASE, QUARANTINE, RECEIVER, ROSTER, Request, SHARD, SHARDS,
-    STANDINGS, SUSPECT, Told, noise, seconds, shard_of,
+    STANDINGS, SUSPECT, Told, noise, receiving_host, seconds, shard_of,
 };
 
 const SET_ASIDE: &str = "What stands in shared data is not of this release";
@@ -20,12 +20,6 @@ const STRANGERS: [&str; 3] = ["other-plugin/state", "cert-expiry-monitor", "cert
 fn document() -> Document {
     let webhook = json!({ "headers": { "x-id": "{{ id }}" }, "test_on_start": true });
     Document::empty().webhook(webhook).server(&Certificate::stored("localhost")).seconds(0, 86_400, 60)
-}
-
-fn receiving() -> Host {
-    let host = Host::new();
-    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
-    host
 }
 
 /// All keys of the plugin.
@@ -60,7 +54,7 @@ fn goes_on(what: &str, crew: &mut Crew, number: u32) {
 
 /// Starts with what is planted. Returns the host.
 fn starts_with(what: &str, plant: impl Fn(&Host)) -> Host {
-    let host = receiving();
+    let host = receiving_host();
     plant(&host);
     goes_on(what, &mut crew(&host), 1);
     host
@@ -126,7 +120,7 @@ fn values_that_are_cut_anywhere_harm_nobody() {
     let longest = values.iter().map(|(_, value)| value.len()).max().unwrap();
     println!("{} values of at most {longest} bytes", values.len());
     for length in 0..longest {
-        let host = receiving();
+        let host = receiving_host();
         for (key, value) in values.iter().filter(|(_, value)| length < value.len()) {
             host.set_shared_data(key, &value[..length]);
         }
@@ -170,7 +164,7 @@ fn an_epoch_after_which_there_is_none_is_set_aside() {
 
 #[test]
 fn noise_planted_under_any_key_at_any_time_stops_nothing() {
-    let host = receiving();
+    let host = receiving_host();
     let mut crew = crew(&host);
     crew.run_for(seconds(3));
     let shard = |certificate: &Certificate| format!("{SHARD}{}", shard_of(&certificate.fingerprint()));
@@ -200,7 +194,7 @@ fn noise_planted_under_any_key_at_any_time_stops_nothing() {
 
 #[test]
 fn a_stale_lease_that_is_put_back_again_and_again_leaves_one_holder_at_a_time() {
-    let host = receiving();
+    let host = receiving_host();
     let mut crew = crew(&host);
     crew.run_for(seconds(3));
     let stale = host.shared_data(LEASE).unwrap();
@@ -213,7 +207,7 @@ fn a_stale_lease_that_is_put_back_again_and_again_leaves_one_holder_at_a_time() 
 
 #[test]
 fn what_belongs_to_other_plugins_is_left_alone() {
-    let host = receiving();
+    let host = receiving_host();
     for key in STRANGERS {
         host.set_shared_data(key, key);
     }

@@ -5,14 +5,8 @@ use std::collections::BTreeSet;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
-use crate::host::{Answer, Host};
-use crate::scene::{Certificate, Document, Instance, QUEUE, RECEIVER, Request, Told, seconds};
-
-fn receiving() -> Host {
-    let host = Host::new();
-    host.receiver(RECEIVER, |_| Some(Answer::status(204)));
-    host
-}
+use crate::host::Host;
+use crate::scene::{Certificate, Document, Instance, QUEUE, RECEIVER, Request, Told, receiving_host, seconds};
 
 /// The body of the only request so far, its white space folded.
 fn only_body(host: &Host) -> String {
@@ -28,7 +22,7 @@ fn only_key(host: &Host) -> String {
 
 #[test]
 fn each_certificate_role_and_api_is_told_once_however_many_workers_routes_and_requests_show_it() {
-    let host = receiving();
+    let host = receiving_host();
     let (client, upstream) = (Certificate::stored("client"), Certificate::stored("upstream"));
     let server = Certificate::stored("localhost");
     let document = Document::telling().server(&server);
@@ -62,7 +56,7 @@ fn each_certificate_role_and_api_is_told_once_however_many_workers_routes_and_re
 
 #[test]
 fn what_was_observed_before_there_was_a_monitor_arrives_later() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling();
     let mut worker = Instance::observer(&host, "worker", &document);
     let client = Certificate::stored("client");
@@ -77,7 +71,7 @@ fn what_was_observed_before_there_was_a_monitor_arrives_later() {
 
 #[test]
 fn a_pem_that_is_url_encoded_is_the_same_certificate() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling();
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(2));
@@ -98,7 +92,7 @@ fn a_pem_that_is_url_encoded_is_the_same_certificate() {
 
 #[test]
 fn a_certificate_that_expires_soon_is_told_in_these_fields_in_this_order() {
-    let host = receiving();
+    let host = receiving_host();
     let client = Certificate::stored("client");
     let entry = json!({ "role": "client", "api_id": "test-api-id", "pem": client.pem() });
     let mut monitor = Instance::monitor(&host, &Document::telling().certificate(entry));
@@ -116,7 +110,7 @@ fn a_certificate_that_expires_soon_is_told_in_these_fields_in_this_order() {
 
 #[test]
 fn a_certificate_that_has_expired_is_told_in_these_fields_in_this_order() {
-    let host = receiving();
+    let host = receiving_host();
     let yesterday = Certificate::stored("localhost").ending_at(1_768_412_585 - 30 * 3_600);
     let mut monitor = Instance::monitor(&host, &Document::telling().server(&yesterday));
     host.run_for(&mut [&mut monitor.vm], seconds(2));
@@ -133,7 +127,7 @@ fn a_certificate_that_has_expired_is_told_in_these_fields_in_this_order() {
 
 #[test]
 fn a_request_to_a_receiver_is_what_its_webhook_says() {
-    let host = receiving();
+    let host = receiving_host();
     let keys =
         json!({ "headers": { "X-Event": "{{ event }}", "Authorization": "Bearer ${TOKEN}" }, "timeout_seconds": 7 });
     let document = Document::empty().webhook(keys).server(&Certificate::stored("localhost"));
@@ -168,7 +162,7 @@ fn a_request_to_a_receiver_is_what_its_webhook_says() {
 
 #[test]
 fn a_request_without_a_body_says_so() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::empty().webhook(json!({ "method": "GET" })).server(&Certificate::stored("localhost"));
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(2));
@@ -185,7 +179,7 @@ fn whoever_takes_office_tells_by_which_names_the_proxy_goes() {
         (vec![("id", "ed\u{202e}ge-1\n"), ("cluster", "")], "edge-1|"),
         (vec![], "|"),
     ] {
-        let host = receiving();
+        let host = receiving_host();
         let document = Document::telling().server(&Certificate::stored("localhost"));
         let said = json!("{{ proxy.node }}|{{ proxy.cluster }}");
         let document = document.with(
@@ -209,7 +203,7 @@ fn whoever_takes_office_tells_by_which_names_the_proxy_goes() {
 
 #[test]
 fn an_upstream_is_told_with_its_cluster_and_with_the_server_that_has_shown_its_certificate() {
-    let host = receiving();
+    let host = receiving_host();
     let document = Document::telling();
     let mut monitor = Instance::monitor(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(2));

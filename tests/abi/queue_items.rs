@@ -1,7 +1,9 @@
 //! Whatever stands in the queue: other plugins of the same `vm_id` can write into it.
 
-use crate::host::{Answer, Host};
-use crate::scene::{Certificate, Document, Instance, Observations, QUEUE, RECEIVER, Told, metric, noise, seconds};
+use crate::host::Host;
+use crate::scene::{
+    Certificate, Document, Instance, Observations, QUEUE, Told, metric, noise, receiving_host, seconds,
+};
 
 const BAD: &str = "dropped_total;.;reason=.=bad_queue_item";
 const UNREADABLE: &str = "dropped_total;.;reason=.=unreadable_certificate";
@@ -10,8 +12,7 @@ const WATCHED: &str = "certificates;.;role=.=client";
 
 /// A monitor that has registered its queue, on a host of its own.
 fn monitor() -> (Host, Instance) {
-    let host = Host::new();
-    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+    let host = receiving_host();
     let mut monitor = Instance::monitor(&host, &Document::telling());
     host.run_for(&mut [&mut monitor.vm], seconds(2));
     (host, monitor)

@@ -1,8 +1,7 @@
 //! Two candidates, one of which cannot write shared data: the fake host fails the test if both ever write under
 //! one epoch, and afterwards there is one monitor.
 
-use crate::host::{Answer, Host};
-use crate::scene::{Certificate, Crew, Document, Instance, LEASE, RECEIVER, ROSTER, Told, seconds};
+use crate::scene::{Certificate, Crew, Document, Instance, LEASE, ROSTER, Told, receiving_host, seconds};
 
 /// What goes wrong with shared data.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +35,7 @@ fn one_of_two_candidates_in_trouble_does_not_keep_the_other_from_being_the_only_
         for key in [LEASE, ROSTER, "cert-expiry-monitor/"] {
             for name in ["monitor", "standby"] {
                 let what = format!("{trouble:?} under {key} for the {name}");
-                let host = Host::new();
-                host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+                let host = receiving_host();
                 let members = [Instance::monitor(&host, &document()), Instance::standby(&host, &document())];
                 let mut crew = Crew::new(&host, members);
                 crew.run_for(seconds(5));
@@ -60,8 +58,7 @@ fn candidates_that_start_in_any_order_and_at_any_distance_agree_on_one_monitor()
     for first in ["monitor", "standby", "auto"] {
         for second in ["monitor", "standby", "auto"] {
             for pause in [0, 1, 100, 250, 499, 500, 501, 750, 751, 1_000, 1_500, 2_500] {
-                let host = Host::new();
-                host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+                let host = receiving_host();
                 let start = |word: &str, name: &str| Instance::of(host.vm(name).configuration(word), &document());
                 let mut crew = Crew::new(&host, [start(first, "first")]);
                 crew.run_for(std::time::Duration::from_millis(pause));

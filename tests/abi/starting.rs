@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::host::{Answer, Host, Level};
-use crate::scene::{Certificate, Document, Instance, LEASE, QUEUE, RECEIVER, ROSTER, Request, seconds};
+use crate::host::{Host, Level};
+use crate::scene::{Certificate, Document, Instance, LEASE, QUEUE, ROSTER, Request, receiving_host, seconds};
 
 /// A document that has something to say: a certificate to tell of, a warning and a missing variable.
 fn talkative() -> Document {
@@ -65,8 +65,7 @@ fn what_a_document_means_is_said_once_by_the_monitor_at_its_first_tick() {
 
 #[test]
 fn each_instance_defines_a_metric_once_because_the_host_keeps_every_definition() {
-    let host = Host::new();
-    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+    let host = receiving_host();
     let document = talkative().seconds(0, 1, 1);
     let mut monitor = Instance::monitor(&host, &document);
     let mut observer = Instance::observer(&host, "worker", &document);
@@ -115,8 +114,7 @@ fn a_monitor_holds_the_lease_before_its_first_check_is_due_and_others_a_second_l
 
 #[test]
 fn a_standby_beside_a_monitor_only_watches_it() {
-    let host = Host::new();
-    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+    let host = receiving_host();
     let mut monitor = Instance::monitor(&host, &talkative());
     let mut standby = Instance::standby(&host, &talkative());
     host.run_for(&mut [&mut monitor.vm, &mut standby.vm], seconds(3_600));

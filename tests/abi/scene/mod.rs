@@ -26,7 +26,7 @@ pub use observations::Observations;
 pub use request::Request;
 pub use told::Told;
 
-use crate::host::Host;
+use crate::host::{Answer, Host};
 
 /// The queue between observers and monitor.
 pub const QUEUE: &str = "cert-expiry-monitor/observations";
@@ -54,6 +54,13 @@ pub const RECEIVER: &str = "webhook_receiver";
 
 /// When the fake host's clock starts: 2026-01-14T17:43:05Z.
 pub const START: Duration = seconds(1_768_412_585);
+
+/// A host with a receiver that takes everything.
+pub fn receiving_host() -> Host {
+    let host = Host::new();
+    host.receiver(RECEIVER, |_| Some(Answer::status(200)));
+    host
+}
 
 /// The value of a metric of ours; zero if nobody has defined it.
 pub fn metric(host: &Host, name: &str) -> u64 {
