@@ -28,9 +28,10 @@ def look_often(scene: Scene, **keys: object) -> None:
     scene.monitor.update(check_interval_seconds=1, check_cooldown_seconds=0, **keys)
 
 
-def use_default_threshold(scene: Scene) -> None:
-    """Have the document say nothing of thresholds; the shipped one does."""
-    del scene.monitor["warning_threshold_days"]
+def threshold_days(scene: Scene, days: int) -> None:
+    """Have the document speak of thresholds as Tyk's does: it means what it says for every certificate."""
+    del scene.monitor["thresholds"]
+    scene.monitor["warning_threshold_days"] = days
 
 
 def aged(scene: Scene, name: str, age: timedelta, left: timedelta, **more: Any) -> Identity:

@@ -55,7 +55,7 @@ def test_the_check_interval_0_leaves_the_first_check_and_the_crossings(scene: Sc
 
 
 def test_a_certificate_outside_the_threshold_is_watched_in_silence(scene: Scene) -> None:
-    scene.monitor.update(warning_threshold_days=2, check_interval_seconds=1, check_cooldown_seconds=0)
+    scene.monitor.update(thresholds=["2d"], check_interval_seconds=1, check_cooldown_seconds=0)
     scene.watch("server", scene.cast.server)
     envoy = scene.start()
 

@@ -15,7 +15,6 @@ from e2e.life import (
     in_brief,
     look_often,
     told_of,
-    use_default_threshold,
     wait_told_of,
 )
 from e2e.monitors import leases
@@ -100,7 +99,6 @@ def test_a_heartbeat_says_what_is_watched_and_by_what(scene: Scene) -> None:
 
 
 def test_a_clock_that_receivers_do_not_agree_with_is_suspected_until_they_do(scene: Scene) -> None:
-    use_default_threshold(scene)
     # A sign of life is something to answer.
     look_often(scene, heartbeat_seconds=10)
     with Receiver() as other:

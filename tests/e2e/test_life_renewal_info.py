@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from e2e.deliveries import pauses
-from e2e.life import DAY, OVERDUE, RESOLVED, check_facts, look_often, told_of, use_default_threshold, written
+from e2e.life import DAY, OVERDUE, RESOLVED, check_facts, look_often, told_of, written
 from lab import wait
 from lab.certificates import Identity
 from lab.receiver import Answer, Receiver, Request
@@ -82,7 +82,6 @@ def path_of(name: str) -> str:
 def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
     """One for all: between two questions there is a minute."""
     with Scene(tmp_path_factory.mktemp("asking")) as scene, Receiver() as acme:
-        use_default_threshold(scene)
         info = {"issuer": "CN=test ca", "cluster": "acme", "path": f"{PATH}/", "authority": "acme.example.com"}
         look_often(scene, renewal_info=[info])
         scene.webhook.update(events=[OVERDUE], send_resolved=True)

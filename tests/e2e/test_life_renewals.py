@@ -16,8 +16,8 @@ from e2e.life import (
     check_facts,
     in_brief,
     look_often,
+    threshold_days,
     told_of,
-    use_default_threshold,
     wait_told_of,
     written,
 )
@@ -139,7 +139,8 @@ def test_a_renewal_that_ends_soon_as_well_closes_nothing_of_its_own(scene: Scene
 
 
 def test_all_renewals_are_told_if_the_document_says_so(scene: Scene) -> None:
-    look_often(scene, notify_renewals="all", warning_threshold_days=0)
+    threshold_days(scene, 0)
+    look_often(scene, notify_renewals="all")
     scene.plugin["webhooks"] = WEBHOOKS[:2]
     old, new = scene.cast.server, successor(scene)
     secret, admin = serve(scene, old)
@@ -156,7 +157,6 @@ def test_all_renewals_are_told_if_the_document_says_so(scene: Scene) -> None:
 
 
 def test_a_renewal_that_does_not_come_when_it_is_expected_is_told_until_it_comes(scene: Scene) -> None:
-    use_default_threshold(scene)
     look_often(scene, renewal_expected_at="50%")
     scene.plugin["webhooks"] = [webhook("overdue", events=[OVERDUE], send_resolved=True)]
     late = aged(scene, "localhost", 90 * DAY, 10 * DAY, sans=["localhost"])

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from e2e.contract import EXPIRED, SOON, wait_for_checks
-from e2e.life import DAY, HOUR, aged, check_facts, check_names, look_often, told_of, use_default_threshold, wait_told_of
+from e2e.life import DAY, HOUR, aged, check_facts, check_names, look_often, told_of, wait_told_of
 from lab.scene import Scene
 
 LIVES_SHORT = r"\]\[warning\]\[wasm\].* {} certificates live shorter than twice warning_threshold_days \(30\)"
@@ -30,7 +30,6 @@ LIVES = {
 
 
 def test_an_event_names_the_rule_that_leaves_least_and_how_bad_that_is(scene: Scene) -> None:
-    use_default_threshold(scene)
     look_often(scene, thresholds=THRESHOLDS)
     made = {}
     for name, (age, left, _) in LIVES.items():
@@ -64,7 +63,8 @@ def test_an_event_names_the_rule_that_leaves_least_and_how_bad_that_is(scene: Sc
 def test_a_certificate_of_a_day_is_told_at_its_end_unless_the_document_means_otherwise(
     scene: Scene, left: timedelta, keys: dict[str, object], rule: str | None
 ) -> None:
-    use_default_threshold(scene)
+    # Nothing that is not here: the shipped document has the default in words.
+    del scene.monitor["thresholds"]
     look_often(scene, **keys)
     rotated = aged(scene, "rotated.example.com", DAY - left, left)
     scene.watch("server", rotated)

@@ -10,6 +10,7 @@ from e2e import checkers, formats
 from e2e.contract import SOON
 from e2e.deliveries import outcomes
 from e2e.formats import CHATS, FORMATS, Json, shown, strings
+from e2e.life import threshold_days
 from lab import wait
 from lab.receiver import Request
 from lab.scene import Scene
@@ -36,7 +37,8 @@ class Kinds(Scene):
         self.watch("ca", self.cast.authority)
         self.watch("server", issue("weak.example.com", ends=timedelta(days=90), starts=tomorrow))
         self.watch("client", issue("Client", ends=timedelta(days=90), sans=["client"]), api_id="orders")
-        self.monitor.update(warning_threshold_days=0, expiry_storm=2, heartbeat_seconds=10)
+        threshold_days(self, 0)
+        self.monitor.update(expiry_storm=2, heartbeat_seconds=10)
         self.plugin["webhooks"] = formats.webhooks(events=KINDS)
         self.start()
         wait.until(lambda: {event["event"] for event in self.events()} == set(KINDS), "an event of each kind", 30)
