@@ -15,6 +15,28 @@ fn events(host: &Host, kind: &str) -> u64 {
 }
 
 #[test]
+fn where_there_is_a_storm_every_day_no_callback_holds_the_main_thread_up() {
+    for (least, each_day) in [(2, 2), (10, 10), (100, 100)] {
+        let host = patient_host();
+        let document = Document::empty()
+            .discovering()
+            .webhook(json!({ "events": ["ExpiryStorm"] }))
+            .with("certificate_expiry_monitor", json!({ "expiry_storm": least }));
+        let mut first = Instance::monitor(&host, &document);
+        host.run_for(&mut [&mut first.vm], seconds(2));
+        Heritage::of_clients(MOST, host.now()).found().ending_each_day(each_day).leave(&host);
+        first.vm.fault("proxy_get_current_time_nanoseconds").trap_before();
+        assert!(first.vm.tick(first.root).is_err());
+        let mut bill = Bill::default();
+        let mut monitor = Instance::monitor(&host, &document);
+        host.run_for(&mut [&mut monitor.vm], seconds(60));
+        bill.note(&format!("storms of {each_day} on each day"), &mut monitor);
+        assert_eq!(events(&host, "ExpiryStorm"), 16);
+        bill.settle();
+    }
+}
+
+#[test]
 fn with_storms_signs_of_life_and_a_clock_that_jumps_no_callback_holds_the_main_thread_up() {
     let host = patient_host();
     let kinds = json!({ "events": ["CertificateExpired", "ExpiryStorm", "MonitorHeartbeat", "ClockSkewSuspected"] });

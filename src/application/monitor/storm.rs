@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Monitor;
 use super::discover::Discoverer;
-use super::turn::{EVENT, Turn};
+use super::turn::{EVENT, Turn, looking_up};
 use crate::domain::event::{Listed, Listing};
 use crate::domain::ledger::Notice;
 use crate::domain::storm::{Search, Storm, is_over};
@@ -127,24 +127,27 @@ impl Monitor {
 
     /// Tells of a storm, if it was not told of yet or has doubled.
     fn take_storm(&mut self, storm: &Storm, turn: &mut Turn) {
+        turn.spend(looking_up(self.storms.told.len()));
         let told = self.storms.told.iter().filter_map(|(about, usage)| self.told_storm(about, usage));
         // The window moves on as certificates end: what it was told as is the largest that it has something in common with.
         let told = told.filter(|told| storm.is_part_of(told.first)).max_by_key(|told| told.total);
+        let is_news = match &told {
+            Some(told) => storm.total >= told.total.saturating_mul(2),
+            None => self.storms.told.len() < MOST_TOLD,
+        };
+        if !is_news {
+            return;
+        }
         let detail = Detail::Listing(Rc::new(self.listing(storm)));
-        let incident = match told {
-            Some(told) if storm.total < told.total.saturating_mul(2) => return,
-            None if self.storms.told.len() >= MOST_TOLD => return,
-            Some(told) => {
-                let Some(notice) = self.ledger.notice(&told.about, &told.usage) else { return };
-                Incident { detail, ..Incident::again(told.about, notice, &told.usage) }
-            }
-            None => {
-                // Every proxy calls it by the day on which the first of them ends.
-                let day = storm.first().secs().div_euclid(DAY.as_secs().cast_signed());
-                let incident = Incident::of_proxy(EventKind::ExpiryStorm, &day.to_string(), detail);
-                self.storms.told.push((incident.about, incident.usage.clone()));
-                Incident { rule: RULE.to_owned(), ..incident }
-            }
+        let incident = if let Some(told) = told {
+            let Some(notice) = self.ledger.notice(&told.about, &told.usage) else { return };
+            Incident { detail, ..Incident::again(told.about, notice, &told.usage) }
+        } else {
+            // Every proxy calls it by the day on which the first of them ends.
+            let day = storm.first().secs().div_euclid(DAY.as_secs().cast_signed());
+            let incident = Incident::of_proxy(EventKind::ExpiryStorm, &day.to_string(), detail);
+            self.storms.told.push((incident.about, incident.usage.clone()));
+            Incident { rule: RULE.to_owned(), ..incident }
         };
         turn.spend(EVENT);
         let event = Event::of_incident(&incident, turn.now, DAY, turn.now, turn.now);

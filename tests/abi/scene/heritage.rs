@@ -111,6 +111,16 @@ impl Heritage {
         self
     }
 
+    /// The same, of which so many end on each day, one day after the other.
+    #[must_use]
+    pub fn ending_each_day(mut self, count: usize) -> Self {
+        let peers = self.shards.values_mut().flat_map(|contents| &mut contents.peers);
+        for (number, peer) in peers.enumerate() {
+            peer.not_after += i64::try_from(number / count * 86_400_000).unwrap();
+        }
+        self
+    }
+
     /// The same, beside what is remembered of so many others that are not watched any more.
     #[must_use]
     pub fn and_of_forgotten(mut self, count: u32, now: Duration) -> Self {
