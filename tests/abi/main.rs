@@ -27,6 +27,7 @@ mod observer;
 mod poison;
 mod queue_items;
 mod rejections;
+mod renewals;
 mod rivals;
 mod scene;
 mod starting;

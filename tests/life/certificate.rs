@@ -155,7 +155,8 @@ pub fn rfc3339(secs: i64) -> String {
     OffsetDateTime::from_unix_timestamp(BEGIN + secs).unwrap().format(&Rfc3339).unwrap()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
         text

@@ -8,4 +8,4 @@ const BEGIN: i64 = crate::world::END.secs();
 #[path = "../life/certificate.rs"]
 mod certificate;
 
-pub use certificate::{Certificate, rfc3339};
+pub use certificate::{Certificate, hex, pem, rfc3339};

@@ -1,11 +1,11 @@
 //! Certificates: those in tests/data, and relatives of theirs that differ in a number or in their end.
 
-use std::fmt::Write;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+
+use super::forged::{hex, pem};
 
 /// When the stored certificates end.
 const END: &[u8] = b"260117135152Z";
@@ -60,9 +60,7 @@ impl Certificate {
 
     /// Its PEM, as Envoy's attributes give it.
     pub fn pem(&self) -> String {
-        let base64 = STANDARD.encode(&self.0);
-        let lines: Vec<&str> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+        pem(&self.0)
     }
 
     /// Its PEM, as Envoy's formatters and headers give it.
@@ -83,12 +81,4 @@ impl Certificate {
     fn position_of(&self, part: &[u8]) -> usize {
         self.0.windows(part.len()).position(|window| window == part).expect("a certificate from tests/data")
     }
-}
-
-/// Bytes in lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
 }

@@ -9,6 +9,8 @@ use super::{Certificate, START};
 #[path = "../../life/certificate.rs"]
 mod builder;
 
+pub use builder::{hex, pem};
+
 /// When times begin: with the clock.
 const BEGIN: i64 = START.as_secs().cast_signed();
 const DAY: i64 = 86_400;
@@ -34,6 +36,18 @@ impl Forged {
     #[must_use]
     pub fn ending_in(self, seconds: i64) -> Self {
         Self(builder::Certificate { ends: seconds, ..self.0 })
+    }
+
+    /// The same with another begin, in seconds since the clock's start.
+    #[must_use]
+    pub fn beginning_in(self, seconds: i64) -> Self {
+        Self(builder::Certificate { begins: seconds, ..self.0 })
+    }
+
+    /// The same, which names the key that has signed it.
+    #[must_use]
+    pub fn signed_with(self, key_id: &[u8]) -> Self {
+        Self(builder::Certificate { authority_key_id: Some(key_id.to_vec()), ..self.0 })
     }
 
     /// The certificate itself.
