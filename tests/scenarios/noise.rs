@@ -74,6 +74,26 @@ fn a_digest_is_one_request_about_all_and_there_is_one_in_each_interval() {
 }
 
 #[test]
+fn what_is_critical_waits_for_no_digest_and_takes_along_what_does() {
+    let rules = json!({
+        "digest": { "interval_seconds": DAY }, "warning_threshold_days": null, "short_lived": "off", "thresholds": ["30d"],
+        "overrides": [{ "match": { "name": "localhost" }, "thresholds": [{ "remaining": "30d", "severity": "critical" }] }],
+    });
+    let start = -10 * DAY;
+    let mut world = World::starting(start, document(&rules, &[plain("hooks")]));
+    world.run_for(MINUTE);
+    assert_eq!(bodies(&mut world).len(), 1);
+    world.observe(Role::Client, Some("orders"), "upstream");
+    world.run_for(HOUR);
+    assert_eq!(bodies(&mut world).len(), 0);
+    world.observe(Role::Client, Some("orders"), "localhost");
+    world.run_for(MINUTE);
+    let told = bodies(&mut world);
+    let told: Vec<_> = told.iter().map(|body| (&body["cert_name"], &body["certificates_count"])).collect();
+    assert_eq!(told, [(&json!("localhost"), &json!(2))]);
+}
+
+#[test]
 fn a_digest_that_was_not_taken_is_tried_again_as_a_whole() {
     let start = -10 * DAY;
     let digest = json!({ "digest": { "interval_seconds": HOUR } });

@@ -134,7 +134,9 @@ impl Monitor {
         let entries = self.outbox.of_call(draft.handler, draft.call);
         let events: Vec<_> = entries.iter().map(|entry| &entry.event).collect();
         turn.spend(digesting(events.len()));
-        let Some(digest) = Event::digest(&events, 0) else { return };
+        let Some(digest) = Event::digest(&events, 0) else {
+            return self.settle_all(draft.call, Outcome::TemplateError, None, turn);
+        };
         let part = if webhook.method.has_body() { webhook.format.item(&digest, context).map(Some) } else { Ok(None) };
         let call = part.and_then(|part| {
             let size = part.as_ref().map_or(0, String::len);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::breaker::{Breaker, Limits};
 use super::{CallId, Entry};
 use crate::domain::backoff::LONGEST_WISH;
-use crate::domain::{CertId, Detail, Event, EventKind, UnixTime};
+use crate::domain::{CertId, Detail, Event, EventKind, Severity, UnixTime};
 
 /// Certificates that are remembered because their events found no room. What is owed about others is found by rounds.
 const MOST_REFUSED: usize = 20_000;
@@ -143,7 +143,9 @@ impl Lane {
             Some(Digest { interval }) => {
                 // One from the future was made before the clock was set back.
                 let next = now.since(self.last_digest).map_or(now, |_| self.last_digest.after(interval));
-                next.max(now.after(GATHERING))
+                // What is critical is kept back by nothing, and takes along what waits.
+                let is_critical = entry.event.severity == Severity::Critical;
+                next.min(if is_critical { now } else { next }).max(now.after(GATHERING))
             }
             None => now.after(self.terms.wait()),
         };

@@ -251,6 +251,8 @@ fn number(kind: EventKind, since: UnixTime, period: Duration, counted_from: Unix
 fn told_id(about: CertId, usage: &Usage, kind: EventKind, rule: &str, detail: &Detail, number: u128) -> String {
     match detail {
         Detail::Other(certificate) => id(about, usage, &[kind.as_str(), rule, &certificate.id.to_string()], number),
+        // Another proxy may have seen other renewals, and an authority may change its mind.
+        Detail::Due { text, .. } => id(about, usage, &[kind.as_str(), rule, text], number),
         _ => id(about, usage, &[kind.as_str(), rule], number),
     }
 }
