@@ -60,9 +60,9 @@ fn ten_rounds_over_the_same_answers_leave_memory_flat() {
     let mut envoy = holding(400, 0);
     add_public_bundles(&mut envoy);
     let mut scene = Scene::new(envoy);
-    let memory: Vec<_> = (0..10).map(|number| scene.round(&format!("round {number} over 400 secrets"))).collect();
+    let memory: Vec<_> = (0..18).map(|number| scene.round(&format!("round {number} over 400 secrets"))).collect();
     // Where answers and what they say lie in memory is settled after some.
-    assert_eq!(memory[4], memory[9], "{memory:?}");
+    assert_eq!(memory[8], memory[17], "{memory:?}");
     scene.bill.settle();
 }
 
