@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from e2e.contract import wait_for_checks
+from e2e.discovered import wait_asked
+from e2e.life import DISCOVERED
 from e2e.monitors import (
     TAKEOVER_SECONDS,
     failovers,
@@ -80,6 +83,29 @@ def test_the_standby_takes_over_with_all_that_waits_and_does_so_again_and_again(
     newcomer = scene.cast.authority.issue("Newcomer")
     assert scene.client(newcomer).get() == 200
     assert scene.receiver.event(cert_name="Newcomer")["cert_id"] == newcomer.cert_id
+
+
+def test_what_one_monitor_has_told_of_is_nothing_new_to_the_next_one(scene: Scene) -> None:
+    scene.monitor["check_cooldown_seconds"] = 0
+    scene.webhook["events"] = [DISCOVERED]
+    admin = scene.discover()
+    scene.watch("server", scene.cast.authority.issue("listed.example.com"))
+    envoy = scene.start()
+    # What is listed, the three that Envoy holds in files, and the two of its peers.
+    assert scene.client().get() == 200
+    scene.receiver.wait_for(6, within=30)
+
+    assert trap(scene, "monitor") == 200
+    wait_for_holder(envoy, "standby")
+    wait_asked(admin)
+    assert scene.client().get() == 200
+    wait_for_checks(envoy, 3)
+    newcomer = scene.cast.authority.issue("Newcomer")
+    assert scene.client(newcomer).get() == 200
+    assert scene.receiver.event(cert_name="Newcomer")["cert_id"] == newcomer.cert_id
+    told = [(event["cert_id"], event["cert_role"], event.get("api_id")) for event in scene.receiver.events()]
+    assert len(set(told)) == len(told) == 7
+    assert (traps(envoy), failovers(envoy)) == (1, 1)
 
 
 def test_no_request_fails_when_the_vm_of_an_observer_traps(scene: Scene) -> None:

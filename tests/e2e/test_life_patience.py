@@ -28,7 +28,7 @@ def watch_three(scene: Scene) -> tuple[Identity, Identity, Identity]:
 
 
 def test_a_silence_keeps_warnings_until_it_is_over_and_nothing_that_is_critical(scene: Scene) -> None:
-    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=12)
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=20)
     silence = {"match": {"name": "*.lab.example.com"}, "until": until.isoformat(), "reason": "the lab moves"}
     look_often(scene, silences=[silence])
     mute, loud, gone = watch_three(scene)
@@ -54,6 +54,27 @@ def test_quiet_hours_keep_warnings_and_nothing_that_is_critical(scene: Scene) ->
     wait_for_checks(envoy, 3)
     assert len(scene.receiver.requests) == 1
     assert told_of(envoy, SOON) == 0
+
+
+def test_what_quiet_hours_have_kept_is_told_when_they_are_over(scene: Scene) -> None:
+    # They end with a minute, and not before somebody has looked.
+    now = datetime.now(UTC)
+    over = (now + timedelta(seconds=80)).replace(second=0, microsecond=0)
+    look_often(scene, quiet_hours={"from": f"{now - HOUR:%H:%M}", "to": f"{over:%H:%M}"})
+    mute, loud, gone = watch_three(scene)
+    envoy = scene.start()
+
+    assert scene.receiver.event()["cert_id"] == gone.cert_id
+    wait_for_checks(envoy, 2)
+    assert len(scene.receiver.requests) == 1
+    told = scene.receiver.wait_for(2, within=100, event=SOON)
+    assert {event["cert_id"] for event in told} == {mute.cert_id, loud.cert_id}
+    for event in told:
+        check_facts(event, loud if event["cert_id"] == loud.cert_id else mute, "config", "warning", "30d")
+        # To the second.
+        assert timedelta() <= moment(event["timestamp"]) - over <= timedelta(seconds=1)
+    wait_for_checks(envoy, 2)
+    assert len(scene.receiver.requests) == 3
 
 
 def test_hours_that_are_not_quiet_keep_nothing(scene: Scene) -> None:
@@ -108,7 +129,6 @@ def test_what_shares_an_event_is_for_the_document_to_say(scene: Scene, group_by:
 
 def test_a_digest_tells_of_many_as_one_the_worst_first(scene: Scene) -> None:
     look_often(scene, digest={"interval_seconds": 60}, thresholds=["30d", {"remaining": "7d", "severity": "critical"}])
-    del scene.monitor["warning_threshold_days"]
     pager = {"format": "pagerduty", "format_options": {"routing_key": ROUTING_KEY}}
     scene.plugin["webhooks"] = [webhook("ops"), webhook("pager", **pager)]
     lefts = {"two-weeks": 14 * DAY, "yesterday": -DAY, "week": 6 * DAY, "three-weeks": 21 * DAY, "last-week": -6 * DAY}
