@@ -28,7 +28,7 @@ impl Monitor {
         turn: &mut Turn,
     ) {
         self.recognise(certificate, turn);
-        if self.config.expiry.ignores(certificate, usage, places) {
+        if self.config.expiry.ignores(certificate, usage, places, &[]) {
             return;
         }
         for (own, places) in self.told_apart(usage, places) {
@@ -41,7 +41,7 @@ impl Monitor {
     pub(super) fn admit_listed(&mut self, listed: &Configured) {
         let Configured { certificate, usage, place } = listed;
         let place = place.as_ref().map(|name| format!("{CONFIG_PLACE}{name}"));
-        if self.config.expiry.ignores(certificate, usage, place.as_slice()) {
+        if self.config.expiry.ignores(certificate, usage, place.as_slice(), &[]) {
             return;
         }
         for (own, places) in self.told_apart(usage, place.as_slice()) {

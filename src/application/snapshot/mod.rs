@@ -93,7 +93,8 @@ impl Snapshot {
         for peer in self.peers {
             let certificate = peer.certificate.into_certificate();
             let sightings = peer.usages.into_iter().filter_map(|sighting| sighting.into_sighting(discovers));
-            let is_meant = |known: &Sighting| !expiry.ignores(&certificate, &known.usage, &known.places);
+            let is_meant =
+                |known: &Sighting| !expiry.ignores(&certificate, &known.usage, &known.places, &known.api_ids);
             inventory.restore(Rc::clone(&certificate), sightings.filter(is_meant));
         }
         for record in self.records {

@@ -105,10 +105,10 @@ impl Expiry {
         }
     }
 
-    /// Whether nobody wants to hear of a certificate in this usage, which sits at `places`. Asked before its APIs become
-    /// one.
-    pub fn ignores(&self, certificate: &Certificate, usage: &Usage, places: &[String]) -> bool {
-        matches!(self.effect_on(certificate, usage, places, &[]), Some(Effect::Ignore))
+    /// Whether nobody wants to hear of a certificate in this usage, which sits at `places`. Where its APIs have become
+    /// one, `api_ids` are all of them.
+    pub fn ignores(&self, certificate: &Certificate, usage: &Usage, places: &[String], api_ids: &[String]) -> bool {
+        matches!(self.effect_on(certificate, usage, places, api_ids), Some(Effect::Ignore))
     }
 
     fn effect_on(

@@ -62,15 +62,15 @@ fn every_key_that_is_given_must_match_by_one_of_its_patterns() {
         (r#""role": "client", "name": "other""#.to_owned(), false, false),
     ] {
         let expiry = expiry(&format!(r#""overrides": [{{"match": {{{keys}}}, "ignore": true}}]"#));
-        assert_eq!(expiry.ignores(&certificate(), &client, &places()), is_client, "{keys}");
-        assert_eq!(expiry.ignores(&certificate(), &server, &places()), is_server, "{keys}");
+        assert_eq!(expiry.ignores(&certificate(), &client, &places(), &[]), is_client, "{keys}");
+        assert_eq!(expiry.ignores(&certificate(), &server, &places(), &[]), is_server, "{keys}");
     }
 }
 
 #[test]
 fn a_certificate_without_a_place_is_at_none() {
     let expiry = expiry(r#""overrides": [{"match": {"place": "*"}, "ignore": true}]"#);
-    assert!(!expiry.ignores(&certificate(), &Usage::new(Role::Server, None), &[]));
+    assert!(!expiry.ignores(&certificate(), &Usage::new(Role::Server, None), &[], &[]));
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn the_first_override_that_matches_counts() {
     let plan = expiry.plan_for(&certificate(), &usage, &Presence::default());
     assert_eq!(plan.rules, [Rule::expired(), Rule::days(7)]);
     assert_eq!(plan.short_lived.as_ref().map(Rule::name), Some("20%"), "a list of thresholds is guarded");
-    assert!(!expiry.ignores(&certificate(), &usage, &[]));
+    assert!(!expiry.ignores(&certificate(), &usage, &[], &[]));
     let other = Certificate::bare(CertId::of_der(b"other"), "other", UnixTime::NEVER);
-    assert!(expiry.ignores(&other, &usage, &[]));
+    assert!(expiry.ignores(&other, &usage, &[], &[]));
     assert_eq!(*expiry.plan_for(&other, &Usage::new(Role::Ca, None), &Presence::default()), *expiry.plan);
     assert_eq!(expiry.plan.rules, [Rule::expired(), Rule::days(60)]);
 }

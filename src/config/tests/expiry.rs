@@ -249,8 +249,8 @@ fn a_listed_certificate_may_have_thresholds_of_its_own() {
     let (upstream, server) = (&config.certificates[0], &config.certificates[1]);
     let plan = config.expiry.plan_for(&upstream.certificate, &upstream.usage, &Presence::default());
     assert_eq!(told(&plan), (vec!["expired critical".to_owned(), "90d warning".to_owned()], Some("20%")));
-    assert!(!config.expiry.ignores(&upstream.certificate, &upstream.usage, &[]), "it comes before the overrides");
-    assert!(config.expiry.ignores(&server.certificate, &server.usage, &[]), "another role");
+    assert!(!config.expiry.ignores(&upstream.certificate, &upstream.usage, &[], &[]), "it comes before the overrides");
+    assert!(config.expiry.ignores(&server.certificate, &server.usage, &[], &[]), "another role");
     let wrong = entry("ca", r#", "thresholds": ["1y"]"#, "ca");
     let problem = only_problem(&format!(r#"{{"certificates": [{wrong}]}}"#));
     assert!(
