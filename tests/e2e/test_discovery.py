@@ -39,9 +39,7 @@ def holdings_of(scene: Scene) -> list[Held]:
         Held(scene.cast.authority, "ca", "root", ("listener/ingress",), path="certs/ca.pem"),
     ]
     now = datetime.now(UTC).replace(microsecond=0)
-    holdings = Holdings(
-        now - timedelta(days=1), lambda number: now + timedelta(hours=12 * number) + number % 2 * A_YEAR
-    )
+    holdings = Holdings(now - A_YEAR, lambda number: now + timedelta(hours=12 * number) + number % 2 * A_YEAR)
     scene.hold(holdings)
     return cast + [held for held in holdings.held if held.served]
 
