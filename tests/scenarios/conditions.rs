@@ -122,13 +122,41 @@ fn a_leaf_that_outlives_what_it_depends_on_is_told_of_until_that_is_renewed() {
     assert_eq!(messages(&mut world), ["Certificate leaf depends on CA, which ends 40 days before it"]);
     world.received();
     // An observer meets the renewed authority: the next round takes note, whatever the check cooldown says.
-    world.observe_text(Site::default(), Role::Client, None, &renewed.pem());
+    world.observe_text(Site::default(), Role::Upstream, None, &renewed.pem());
     world.run_until(DAY + 30 * MINUTE);
     assert_eq!(told(&mut world), []);
     world.run_until(DAY + HOUR + MINUTE);
     let closed: Vec<_> = told(&mut world).into_iter().map(|(_, event, name)| (event, name)).collect();
     assert_eq!(closed, [(RESOLVED.to_owned(), "leaf".to_owned())]);
     assert_eq!(messages(&mut world), ["Certificate leaf does not outlive what it depends on any more"]);
+}
+
+#[test]
+fn what_clients_show_as_authorities_counts_for_clients_alone() {
+    let issued = |name: &str, issuer: &Certificate| Certificate::leaf(name, -DAY, 90 * DAY).issued_by(issuer);
+    let authority = |name: &str, ends: i64| Certificate::authority(name, "Root", -DAY, ends * DAY);
+    // An issuer that nobody watches, and one that is watched and ends early.
+    let (unknown, early) = (authority("Unknown", 50), authority("Early", 50));
+    let servers = [("server", issued("a", &unknown).pem()), ("server", issued("b", &early).pem()), ("ca", early.pem())];
+    let mut world = World::starting(0, document(&servers, &hooks(&[CHAIN])));
+    world.run_until(MINUTE);
+    assert_eq!(told(&mut world), [event(1, CHAIN, "b")]);
+    // A client shows what would raise the one alert, and close the other one.
+    let client = issued("client", &authority("Theirs", 50));
+    let mut shown = vec![client, authority("Theirs", 50), unknown];
+    shown.extend((2..20).map(|number| authority("Early", 900).numbered(number)));
+    for shown in &shown {
+        world.observe_text(Site::default(), Role::Client, None, &shown.pem());
+    }
+    world.run_until(2 * HOUR);
+    let all: Vec<_> = told(&mut world).into_iter().map(|(_, event, name)| (event, name)).collect();
+    assert_eq!(all, [(CHAIN.to_owned(), "client".to_owned())]);
+    // And it takes nothing from what is known otherwise.
+    let late =
+        document(&[servers[1].clone(), servers[2].clone(), ("ca", authority("Early", 500).pem())], &hooks(&[CHAIN]));
+    world.replace(late);
+    world.run_until(4 * HOUR);
+    assert!(told(&mut world).iter().any(|(_, event, name)| (event.as_str(), name.as_str()) == (RESOLVED, "b")));
 }
 
 #[test]

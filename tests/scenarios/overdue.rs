@@ -138,6 +138,22 @@ fn a_successor_that_is_there_already_makes_nobody_late() {
 }
 
 #[test]
+fn a_successor_is_found_among_clients_that_bear_its_name() {
+    for number in 1..=4 {
+        let mut listed = listing(&json!({ "renewal_expected_at": "50%" }), &leaf(0, 100));
+        let successor = json!({ "role": "server", "name": "edge", "pem": leaf(60, 100).numbered(number).pem() });
+        listed["certificates"].as_array_mut().unwrap().push(successor);
+        let mut world = World::starting(70 * DAY, listed);
+        for client in 0..200 {
+            let pem = leaf(69, 400).numbered(client).pem();
+            world.observe_text(Site::default(), Role::Client, Some("orders"), &pem);
+        }
+        world.run_for(DAY);
+        assert_eq!(events(&mut world), [], "{number}");
+    }
+}
+
+#[test]
 fn a_successor_that_is_handed_over_with_it_makes_nobody_late_whoever_comes_first() {
     let expiry = json!({ "renewal_expected_at": "50%" });
     let mut peers = [leaf(0, 100).pem(), leaf(65, 100).pem()];

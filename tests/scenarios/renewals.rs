@@ -203,6 +203,22 @@ fn the_next_document_renews_what_stood_at_the_same_place() {
 }
 
 #[test]
+fn clients_that_bear_the_name_of_a_server_take_no_renewal_from_it() {
+    for number in 1..=4 {
+        let (old, new) = (edge(0), edge(61).numbered(number));
+        let mut world = World::starting(61 * DAY, listing(Some("edge"), &old, &json!({})));
+        for client in 0..200 {
+            present(&mut world, &Certificate::leaf(EDGE, 0, 400 * DAY).numbered(client));
+        }
+        world.run_for(HOUR);
+        assert_eq!(told(&mut world), alerted());
+        world.replace(listing(Some("edge"), &new, &json!({})));
+        world.run_for(HOUR);
+        assert_eq!(told(&mut world), pairs(&[("ends", RESOLVED), ("renewals", RENEWED)]), "{number}");
+    }
+}
+
+#[test]
 fn several_alerts_about_one_certificate_are_one_renewal() {
     let weak = |begins| Certificate { rsa_bits: Some(1_024), ..edge(begins) };
     let mut document = discovering(&json!({}));

@@ -1,41 +1,28 @@
-//! Watched authorities by their names: who may have issued what.
+//! Watched authorities by their subjects: who may have issued what.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Inventory;
-use super::names::mark;
 use crate::domain::certificate::Position;
 use crate::domain::condition::{Issuers, has_issued};
-use crate::domain::{CertId, Certificate};
+use crate::domain::{Certificate, Role};
 
-/// Authorities of one name that are looked at. Real ones are a few: renewed, cross-signed, or both.
-const MOST_OF_ONE_NAME: usize = 16;
+/// Authorities of one subject that are looked at. Real ones are a few: renewed, cross-signed, or both.
+const MOST_OF_ONE_SUBJECT: usize = 16;
 
-/// The watched authorities, and how many of them were looked at.
+/// The watched authorities that count in a role, and how many of them were looked at.
 pub struct Authorities<'a> {
     inventory: &'a Inventory,
+    role: Role,
     looked_at: Cell<usize>,
 }
 
 impl Inventory {
-    /// The watched authorities.
-    pub const fn authorities(&self) -> Authorities<'_> {
-        Authorities { inventory: self, looked_at: Cell::new(0) }
-    }
-
-    /// Notes a certificate that is watched from now on, if it is an authority.
-    pub(super) fn note_authority(&mut self, certificate: &Certificate) {
-        if is_authority(certificate) {
-            self.issuers.insert((mark(&certificate.subject), certificate.id));
-        }
-    }
-
-    /// Forgets one that is not watched any more.
-    pub(super) fn forget_authority(&mut self, certificate: &Certificate) {
-        if is_authority(certificate) {
-            self.issuers.remove(&(mark(&certificate.subject), certificate.id));
-        }
+    /// The watched authorities that certificates of a role may depend on. Whoever connects shows whatever authorities he
+    /// likes, and nobody verifies a signature here: those of clients count for clients alone, and after all others.
+    pub const fn authorities(&self, role: Role) -> Authorities<'_> {
+        Authorities { inventory: self, role, looked_at: Cell::new(0) }
     }
 }
 
@@ -48,11 +35,11 @@ impl Authorities<'_> {
 
 impl Issuers for Authorities<'_> {
     fn of(&self, certificate: &Certificate) -> Vec<Rc<Certificate>> {
-        let (first, last) = (CertId::from_bytes([0; 32]), CertId::from_bytes([0xff; 32]));
-        let mark = mark(&certificate.issuer);
-        let marked = self.inventory.issuers.range((mark, first)..=(mark, last)).take(MOST_OF_ONE_NAME);
-        let mut issuers = Vec::new();
-        for (_, id) in marked {
+        let others = [Role::Server, Role::Ca, Role::Upstream].into_iter();
+        let roles = others.chain((self.role == Role::Client).then_some(Role::Client));
+        let bearing = roles.flat_map(|role| self.inventory.roles.subjects.bearing(role, &certificate.issuer));
+        let mut issuers: Vec<Rc<Certificate>> = Vec::new();
+        for id in bearing.take(MOST_OF_ONE_SUBJECT) {
             self.looked_at.set(self.looked_at.get().saturating_add(1));
             let authority = self.inventory.get(id).map(|watched| &watched.certificate);
             issuers.extend(authority.filter(|authority| has_issued(authority, certificate)).cloned());
@@ -61,7 +48,7 @@ impl Issuers for Authorities<'_> {
     }
 }
 
-const fn is_authority(certificate: &Certificate) -> bool {
+pub(super) const fn is_authority(certificate: &Certificate) -> bool {
     matches!(certificate.position, Position::Intermediate | Position::Root)
 }
 
@@ -69,7 +56,7 @@ const fn is_authority(certificate: &Certificate) -> bool {
 mod tests {
     use super::*;
     use crate::application::inventory::Source;
-    use crate::domain::{Role, UnixTime, Usage};
+    use crate::domain::{CertId, UnixTime, Usage};
 
     fn authority(subject: &str, issuer: &str, end: i64) -> Rc<Certificate> {
         let position = if subject == issuer { Position::Root } else { Position::Intermediate };
@@ -83,11 +70,15 @@ mod tests {
         Certificate { issuer: issuer.to_owned(), position: Position::Leaf, ..bare }
     }
 
-    fn ends(inventory: &Inventory, issuer: &str) -> Vec<i64> {
-        let issuers = inventory.authorities().of(&leaf(issuer));
+    fn ends_for(role: Role, inventory: &Inventory, issuer: &str) -> Vec<i64> {
+        let issuers = inventory.authorities(role).of(&leaf(issuer));
         let mut ends: Vec<_> = issuers.iter().map(|issuer| issuer.not_after.secs()).collect();
         ends.sort_unstable();
         ends
+    }
+
+    fn ends(inventory: &Inventory, issuer: &str) -> Vec<i64> {
+        ends_for(Role::Server, inventory, issuer)
     }
 
     #[test]
@@ -114,14 +105,26 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_some_are_looked_at() {
+    fn those_of_clients_count_for_clients_alone_and_no_more_than_some_are_looked_at() {
         let mut inventory = Inventory::new(1_000);
-        for end in 0..100 {
-            let authority = authority("CN=a", "CN=b", end);
-            inventory.enter(&authority, &Usage::new(Role::Client, None), Source::Peer(UnixTime::default()), &[]);
+        let enter = |inventory: &mut Inventory, end, role, source| {
+            inventory.enter(&authority("CN=a", "CN=b", end), &Usage::new(role, None), source, &[]);
+        };
+        for end in (100..200).map(|minute| minute * 60) {
+            enter(&mut inventory, end, Role::Client, Source::Peer(UnixTime::default()));
         }
-        let authorities = inventory.authorities();
-        assert_eq!(authorities.of(&leaf("CN=a")).len(), MOST_OF_ONE_NAME);
-        assert_eq!(authorities.looked_at(), MOST_OF_ONE_NAME);
+        assert_eq!(ends(&inventory, "CN=a"), [0; 0]);
+        enter(&mut inventory, 1, Role::Ca, Source::Admin(1));
+        enter(&mut inventory, 2, Role::Upstream, Source::Peer(UnixTime::default()));
+        for role in [Role::Server, Role::Upstream] {
+            assert_eq!(ends_for(role, &inventory, "CN=a"), [1, 2], "{role}");
+        }
+        assert_eq!(ends_for(Role::Client, &inventory, "CN=a")[..3], [1, 2, 186 * 60], "they take no place from others");
+        let authorities = inventory.authorities(Role::Client);
+        assert_eq!(authorities.of(&leaf("CN=a")).len(), MOST_OF_ONE_SUBJECT);
+        assert_eq!(authorities.looked_at(), MOST_OF_ONE_SUBJECT);
+        // One that Envoy holds as well counts for all.
+        enter(&mut inventory, 150 * 60, Role::Ca, Source::Admin(1));
+        assert_eq!(ends(&inventory, "CN=a"), [1, 2, 150 * 60]);
     }
 }

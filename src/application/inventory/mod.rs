@@ -105,10 +105,6 @@ pub struct Inventory {
     provisional: u32,
     /// All by their marks.
     marks: BTreeSet<(UnixTime, CertId)>,
-    /// The authorities by their names.
-    issuers: BTreeSet<(UnixTime, CertId)>,
-    /// All by the marks of their names.
-    names: BTreeSet<(UnixTime, CertId)>,
     roles: Roles,
 }
 
@@ -123,8 +119,6 @@ impl Inventory {
             seen: BTreeSet::new(),
             provisional: 0,
             marks: BTreeSet::new(),
-            issuers: BTreeSet::new(),
-            names: BTreeSet::new(),
             roles: Roles::default(),
         }
     }
@@ -206,8 +200,6 @@ impl Inventory {
     fn note_shown(&mut self, certificate: &Certificate) {
         self.provisional = self.provisional.saturating_add(u32::from(is_provisional(certificate)));
         self.marks.insert((mark_of(certificate), certificate.id));
-        self.note_authority(certificate);
-        self.names.insert(names::mark_of(certificate));
     }
 
     /// Brings the order of sightings up to date.
@@ -222,8 +214,6 @@ impl Inventory {
         let Some(mut gone) = self.watched.remove(id) else { return };
         self.provisional = self.provisional.saturating_sub(u32::from(is_provisional(&gone.certificate)));
         self.marks.remove(&(mark_of(&gone.certificate), *id));
-        self.forget_authority(&gone.certificate);
-        self.names.remove(&names::mark_of(&gone.certificate));
         gone.last_seen().map(|seen| self.seen.remove(&(seen, *id)));
         gone.wakes_at.map(|at| self.wakeups.remove(&(at, *id)));
         gone.usages.clear();

@@ -1,15 +1,21 @@
-//! Which certificates are watched in each role, by their ends.
+//! Which certificates are watched in each role, by their ends and by their names.
 
 use std::collections::BTreeSet;
 
 use super::Watched;
+use super::authorities::is_authority;
+use super::names::Names;
 use crate::domain::{CertId, Certificate, Role, UnixTime};
 
-/// The watched certificates of each role by their ends.
+/// The watched certificates of each role.
 #[derive(Debug, Default)]
 pub(super) struct Roles {
-    /// In the order of [`Role::ALL`].
+    /// All by their ends, in the order of [`Role::ALL`].
     pub(super) ends: [BTreeSet<(UnixTime, CertId)>; Role::ALL.len()],
+    /// All by their names.
+    pub(super) names: Names,
+    /// The authorities by their subjects.
+    pub(super) subjects: Names,
     pub(super) is_changed: bool,
 }
 
@@ -33,14 +39,26 @@ impl Roles {
 
     pub(super) fn note(&mut self, certificate: &Certificate, role: Role) {
         let end = (certificate.not_after, certificate.id);
-        self.is_changed |= self.of(role).is_some_and(|ends| ends.insert(end));
+        if !self.of(role).is_some_and(|ends| ends.insert(end)) {
+            return;
+        }
+        self.is_changed = true;
+        self.names.insert(role, &certificate.name, end);
+        if is_authority(certificate) {
+            self.subjects.insert(role, &certificate.subject, end);
+        }
     }
 
     /// Notes that a certificate may be used for less than before.
     pub(super) fn update(&mut self, watched: &Watched) {
-        let Certificate { id, not_after, .. } = *watched.certificate;
+        let certificate = &watched.certificate;
+        let end = (certificate.not_after, certificate.id);
         for role in Role::ALL.into_iter().filter(|role| !watched.is_used_as(*role)) {
-            self.is_changed |= self.of(role).is_some_and(|ends| ends.remove(&(not_after, id)));
+            if self.of(role).is_some_and(|ends| ends.remove(&end)) {
+                self.is_changed = true;
+                self.names.remove(role, &certificate.name, end);
+                self.subjects.remove(role, &certificate.subject, end);
+            }
         }
     }
 }

@@ -104,7 +104,7 @@ impl Monitor {
                 found.first().map(|worst| incident(presence, worst.policy, Detail::Text(texts)))
             }
             EventKind::ChainExpiresFirst => {
-                let authorities = self.inventory.authorities();
+                let authorities = self.inventory.authorities(usage.role());
                 let first = ends_first(certificate, &authorities);
                 turn.spend(looking_up(authorities.looked_at()));
                 first.map(|first| incident(presence, Incident::CHAIN, Detail::Other(first)))

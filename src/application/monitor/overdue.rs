@@ -125,7 +125,8 @@ impl Monitor {
             return false;
         }
         let mut looked_at = 0_usize;
-        let namesakes = self.inventory.named(&certificate.name).inspect(|_| looked_at = looked_at.saturating_add(1));
+        let namesakes =
+            self.inventory.named(&certificate.name, usage.role()).inspect(|_| looked_at = looked_at.saturating_add(1));
         let is_crowded = namesakes.filter(|watched| watched.sighting(usage).is_some()).nth(CROWD - 1).is_some();
         turn.spend(looking_up(looked_at));
         is_crowded

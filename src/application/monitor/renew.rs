@@ -162,7 +162,8 @@ impl Monitor {
         turn: &mut Turn,
     ) -> Option<Rc<Certificate>> {
         let mut looked_at = 0_usize;
-        let namesakes = self.inventory.named(&old.name).inspect(|_| looked_at = looked_at.saturating_add(1));
+        let namesakes =
+            self.inventory.named(&old.name, usage.role()).inspect(|_| looked_at = looked_at.saturating_add(1));
         let takes_place = |watched: &&Watched| {
             let sighting = watched.sighting(usage).filter(|_| succeeds(&watched.certificate, old));
             sighting.is_some_and(|sighting| is_same_slot(sighting, presence))
@@ -187,7 +188,8 @@ impl Monitor {
             return false;
         }
         let mut looked_at = 0_usize;
-        let mut namesakes = self.inventory.named(&old.name).inspect(|_| looked_at = looked_at.saturating_add(1));
+        let mut namesakes =
+            self.inventory.named(&old.name, usage.role()).inspect(|_| looked_at = looked_at.saturating_add(1));
         let has_come_since = |known: &Sighting| known.is_of_peer() && known.first_seen.is_some_and(|at| at > last_seen);
         let is_replaced = namesakes
             .any(|watched| succeeds(&watched.certificate, old) && watched.sighting(usage).is_some_and(has_come_since));

@@ -27,7 +27,10 @@ impl Monitor {
         let sighting = watched.sighting(usage).filter(|sighting| sighting.is_of_peer())?;
         let (address, last_seen) = (sighting.latest_address()?, sighting.last_seen?);
         let own = Shown { last_seen, ..self.shown(watched, usage, address)? };
-        let namesakes = self.inventory.named(&certificate.name).filter(|known| known.certificate.id != certificate.id);
+        let namesakes = self
+            .inventory
+            .named(&certificate.name, usage.role())
+            .filter(|known| known.certificate.id != certificate.id);
         let mut others = Vec::new();
         others.extend(namesakes.take(MOST_COMPARED).filter_map(|known| self.shown(known, usage, address)));
         turn.spend(looking_up(others.len()));
