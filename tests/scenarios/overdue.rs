@@ -209,6 +209,24 @@ fn a_lone_peer_has_habits_and_a_set_of_them_has_none() {
 }
 
 #[test]
+fn strangers_that_bear_its_name_for_a_day_do_not_unlearn_the_habit_of_a_lone_peer() {
+    let mut world = World::starting(0, among_peers());
+    present(&mut world, &[0, 6, 12], 0, 14);
+    for hour in 14 * 24..22 * 24 {
+        world.run_until(hour * HOUR);
+        // They end before it does: they are no successors.
+        let strangers = (1..=3).map(|number| leaf(11, 10).numbered(number)).filter(|_| hour < 15 * 24);
+        for shown in strangers.chain([leaf(12, 10)]) {
+            world.observe_text(Site::default(), Role::Client, Some("orders"), &shown.pem());
+        }
+        world.run_for(MINUTE);
+    }
+    let late = 12 * DAY + 7 * DAY;
+    let told: Vec<_> = events(&mut world).into_iter().filter(|(_, event)| event == OVERDUE).collect();
+    assert!(matches!(told.as_slice(), [(at, _)] if (late..late + HOUR).contains(at)), "{told:?}");
+}
+
+#[test]
 fn nothing_is_remembered_where_nobody_wants_to_know() {
     let mut deaf = discovering(&json!({}));
     deaf["webhooks"][0]["events"] = json!(["CertificateExpired", RENEWED]);

@@ -34,8 +34,9 @@ impl Monitor {
         let Some(life) = Life::of(certificate) else { return };
         let habit = self.ledger.get(&slot).and_then(|record| record.habit.as_ref());
         if self.is_crowded(certificate, usage, &presence, turn) {
-            // Those of a set follow one another in no order that anybody could learn.
-            if habit.is_some() {
+            // Those of a set follow one another in no order that anybody could learn. What was learned of a lone peer is kept
+            // until it is alone again: strangers may bear its name for a while.
+            if habit.is_some_and(|habit| habit.share().is_none()) {
                 self.record(&slot).habit = None;
             }
             return;
