@@ -10,6 +10,7 @@ mod duration;
 mod expiry;
 mod findings;
 mod observe;
+mod pattern;
 mod reader;
 mod tyk;
 mod url;
@@ -26,6 +27,7 @@ pub use expiry::{
 };
 pub use findings::Problem;
 pub use observe::{ApiId, ClientCertificate, FILTER_STATE, Observe, RESPONSE_HEADER, UpstreamCertificate};
+pub use pattern::Pattern;
 pub use url::Url;
 pub use webhook::{Action, Authorization, Delivery, Handler, Method, Routing, Webhook};
 
@@ -154,7 +156,7 @@ fn read(root: &Object<'_>, findings: &Findings) -> Config {
     }
     let (mut expiry, guard) = expiry::read(root);
     let (certificates, overrides) = certificates::read(root, guard, findings);
-    expiry.overrides.splice(0..0, overrides);
+    expiry.prefer(overrides);
     Config {
         mode: root.get("mode").and_then(|node| node.word(&Mode::WORDS)),
         hash: DocumentHash::default(),

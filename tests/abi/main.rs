@@ -24,6 +24,7 @@ mod leaving;
 mod life;
 mod logger;
 mod observer;
+mod patterns;
 mod poison;
 mod queue_items;
 mod rejections;

@@ -281,6 +281,15 @@ impl Inventory {
         })
     }
 
+    /// Forgets these usages of a certificate, whoever told of them beside the document.
+    pub fn dismiss(&mut self, id: &CertId, usages: &[Usage]) {
+        self.forget(id, |sighting| {
+            if usages.contains(&sighting.usage) {
+                (sighting.found_in, sighting.last_seen) = (None, None);
+            }
+        });
+    }
+
     /// Forgets that rounds of discovery before `round` found usages of a certificate; whether there are fewer now.
     pub fn forget_found(&mut self, id: &CertId, round: u32) -> bool {
         self.forget(id, |sighting| sighting.found_in = sighting.found_in.filter(|found| *found == round))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Monitor;
 use super::check::Cause;
-use super::turn::Turn;
+use super::turn::{Turn, comparing};
 use crate::application::inventory::{Admission, CONFIG_PLACE, Source};
 use crate::application::metric::Dropped;
 use crate::config::{Configured, GroupBy};
@@ -28,7 +28,7 @@ impl Monitor {
         turn: &mut Turn,
     ) {
         self.recognise(certificate, turn);
-        if self.config.expiry.ignores(certificate, usage, places, &[]) {
+        if self.ignores(certificate, usage, places, &[], turn) {
             return;
         }
         for (own, places) in self.told_apart(usage, places) {
@@ -38,16 +38,30 @@ impl Monitor {
     }
 
     /// Takes a certificate that the document lists into the inventory.
-    pub(super) fn admit_listed(&mut self, listed: &Configured) {
+    pub(super) fn admit_listed(&mut self, listed: &Configured, turn: &mut Turn) {
         let Configured { certificate, usage, place } = listed;
         let place = place.as_ref().map(|name| format!("{CONFIG_PLACE}{name}"));
-        if self.config.expiry.ignores(certificate, usage, place.as_slice(), &[]) {
+        if self.ignores(certificate, usage, place.as_slice(), &[], turn) {
             return;
         }
         for (own, places) in self.told_apart(usage, place.as_slice()) {
             self.inventory.enter(certificate, &own, Source::Config, &places);
             self.note_api(certificate, &own, usage.api_id());
         }
+    }
+
+    /// Whether nobody wants to hear of a certificate in this usage.
+    pub(super) fn ignores(
+        &self,
+        certificate: &Certificate,
+        usage: &Usage,
+        places: &[String],
+        api_ids: &[String],
+        turn: &mut Turn,
+    ) -> bool {
+        let expiry = &self.config.expiry;
+        turn.spend(comparing(expiry.effort(certificate, usage, places, api_ids)));
+        expiry.ignores(certificate, usage, places, api_ids)
     }
 
     /// The usages that are reported on their own, and where each is.

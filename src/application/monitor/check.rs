@@ -6,7 +6,7 @@ use log::{debug, info, warn};
 
 use super::Monitor;
 use super::flood::About;
-use super::turn::{ASSESSING, EVENT, Turn};
+use super::turn::{ASSESSING, EVENT, Turn, comparing};
 use crate::application::inventory::Sighting;
 use crate::application::ledger::Record;
 use crate::domain::assessment::{Crossing, assess};
@@ -180,6 +180,7 @@ impl Monitor {
     ) -> Option<UnixTime> {
         let config = Rc::clone(&self.config);
         let presence = self.presence_of(&certificate.id, usage, turn.now);
+        turn.spend(comparing(config.expiry.effort(certificate, usage, &presence.places, &presence.api_ids)));
         let plan = config.expiry.plan_for(certificate, usage, &presence);
         let assessment = assess(certificate, &plan, turn.now);
         let next = assessment.next;

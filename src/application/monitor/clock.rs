@@ -38,7 +38,8 @@ pub(super) struct Waking {
 
 impl Monitor {
     /// Lets nothing wait for longer than it ever would, when the clock was set back.
-    pub(super) fn notice_time(&mut self, now: UnixTime) {
+    pub(super) fn notice_time(&mut self, turn: &mut Turn) {
+        let now = turn.now;
         if now >= std::mem::replace(&mut self.latest, now) {
             return;
         }
@@ -55,7 +56,8 @@ impl Monitor {
             let wait = config.expiry.digest.unwrap_or_default().max(wait);
             delivery.map(|delivery| delivery.schedule.longest()).unwrap_or_default().max(wait)
         };
-        self.outbox.hasten(now, longest, &|event| silent_until(&config.expiry, event, now).unwrap_or_default());
+        self.outbox
+            .hasten(now, longest, &mut |event| silent_until(&config.expiry, event, now, turn).unwrap_or_default());
     }
 
     /// Looks at the clock before anything else is done by it.

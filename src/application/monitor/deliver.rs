@@ -7,7 +7,7 @@ use log::{debug, error, info, warn};
 use super::Monitor;
 use super::flood::About;
 use super::report::labels;
-use super::turn::{Turn, looking};
+use super::turn::{Turn, comparing, looking};
 use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::application::outbox::Entry;
 use crate::config::{Action, Expiry, Handler, Webhook};
@@ -52,7 +52,7 @@ impl Monitor {
             self.owe(&id, &event.usage, handler.name.clone());
             self.pass_on(&Entry::new(event.clone(), noticed_at), index, turn);
         }
-        let not_before = held_until(&config.expiry, event, turn.now);
+        let not_before = held_until(&config.expiry, event, turn);
         let total = wanting.len();
         for (number, (index, handler)) in (1..).zip(wanting) {
             let is_logged = self.flood.admits(About::Event, turn.now);
@@ -100,8 +100,9 @@ impl Monitor {
         self.changes.note(&id);
         let due = self.outbox.due(handler, &entry, turn.now);
         // The time of a digest may come in the night.
-        let silent = silent_until(&self.config.expiry, &entry.event, due).filter(|_| self.outbox.digests(handler));
-        let not_before = silent.filter(|_| due > turn.now).unwrap_or(entry.not_before);
+        let waits = due > turn.now && self.outbox.digests(handler);
+        let silent = if waits { silent_until(&self.config.expiry, &entry.event, due, turn) } else { None };
+        let not_before = silent.unwrap_or(entry.not_before);
         self.outbox.push(handler, Entry { not_before, ..entry }, due.max(not_before));
     }
 
@@ -258,19 +259,23 @@ impl Monitor {
 
 /// Until when nobody is told of an event, if silence or the hour wants it: what ends an alert, and what has happened once,
 /// waits in the outbox. What lasts is not made into an event before: it may be over by then.
-fn held_until(expiry: &Expiry, event: &Event, now: UnixTime) -> UnixTime {
+fn held_until(expiry: &Expiry, event: &Event, turn: &mut Turn) -> UnixTime {
     let lasts = event.closes.is_none() && event.kind.lasts();
-    if lasts { UnixTime::default() } else { silent_until(expiry, event, now).unwrap_or_default() }
+    if lasts { UnixTime::default() } else { silent_until(expiry, event, turn.now, turn).unwrap_or_default() }
 }
 
 /// Until when silence or the hour keeps an event back that would go at `at`.
-pub(super) fn silent_until(expiry: &Expiry, event: &Event, at: UnixTime) -> Option<UnixTime> {
+pub(super) fn silent_until(expiry: &Expiry, event: &Event, at: UnixTime, turn: &mut Turn) -> Option<UnixTime> {
     let severity = event.alert().severity;
     match event.kind {
         // A sign of life that comes hours late is none.
         EventKind::WebhookTest | EventKind::MonitorHeartbeat => None,
         // What tells of the proxy has no role and no name.
         _ if !event.is_of_certificate() => expiry.quiet_until(severity, at),
-        _ => expiry.held_until(&event.certificate, &event.usage, &event.presence, severity, at),
+        _ => {
+            let Event { certificate, usage, presence, .. } = event;
+            turn.spend(comparing(expiry.effort(certificate, usage, &presence.places, &presence.api_ids)));
+            expiry.held_until(certificate, usage, presence, severity, at)
+        }
     }
 }

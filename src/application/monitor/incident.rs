@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Monitor;
-use super::turn::{EVENT, Turn, looking};
+use super::turn::{EVENT, Turn, comparing, looking};
 use crate::application::discovery::Stale;
 use crate::application::inventory::Sighting;
 use crate::application::observation::Rejection as Observed;
@@ -174,7 +174,7 @@ impl Monitor {
         let repetition = repeat(last.map(|(_, notice)| notice), period, at, turn.now);
         if repetition == Repetition::Notify
             && incident.kind.lasts()
-            && let Some(until) = self.incident_held_until(incident, turn.now)
+            && let Some(until) = self.incident_held_until(incident, turn)
         {
             // It is looked at again by then, and may be over.
             self.inventory.wake(incident.certificate.id, until);
@@ -211,12 +211,14 @@ impl Monitor {
         if kind.happens_once() { Duration::MAX } else { self.config.expiry.period() }
     }
 
-    fn incident_held_until(&self, incident: &Incident, now: UnixTime) -> Option<UnixTime> {
+    fn incident_held_until(&self, incident: &Incident, turn: &mut Turn) -> Option<UnixTime> {
         let Incident { kind, certificate, usage, presence, .. } = incident;
+        let expiry = &self.config.expiry;
         if !kind.is_of_certificate() {
-            return self.config.expiry.quiet_until(kind.severity(), now);
+            return expiry.quiet_until(kind.severity(), turn.now);
         }
-        self.config.expiry.held_until(certificate, usage, presence, kind.severity(), now)
+        turn.spend(comparing(expiry.effort(certificate, usage, &presence.places, &presence.api_ids)));
+        expiry.held_until(certificate, usage, presence, kind.severity(), turn.now)
     }
 
     /// Tells those receivers of an incident that lasts again that would take it for over otherwise.

@@ -110,7 +110,7 @@ impl Monitor {
 
     /// Who is asked about a certificate.
     pub(super) fn authority_of(&self, certificate: &Certificate) -> Option<&RenewalInfo> {
-        self.config.expiry.renewal_info.iter().find(|authority| authority.issuer.matches(&certificate.issuer))
+        self.config.expiry.renewal_info.iter().find(|authority| authority.is_of(&certificate.issuer))
     }
 
     /// Asks the next question, if its time has come.

@@ -96,6 +96,8 @@ pub struct Monitor {
     started: bool,
     /// How many of the document's certificates are in the inventory.
     listed: usize,
+    /// The last certificate of a predecessor that has been looked at.
+    dismissed: Option<CertId>,
     /// Since when it is to end.
     retiring: Option<UnixTime>,
     inventory: Inventory,
@@ -178,6 +180,7 @@ impl Monitor {
             missing,
             started: false,
             listed: 0,
+            dismissed: None,
             retiring: None,
             ledger: Ledger::default(),
             draft: None,
@@ -295,7 +298,7 @@ impl Monitor {
     }
 
     fn tick(&mut self, turn: &mut Turn) {
-        if !self.started && self.list(turn) {
+        if !self.started && self.drop_ignored(turn) && self.list(turn) {
             self.started = true;
             self.start(turn);
         }
@@ -304,7 +307,7 @@ impl Monitor {
         }
         if self.retiring.is_none() {
             self.look_at_clock(turn);
-            self.notice_time(turn.now);
+            self.notice_time(turn);
             self.batch.begin(turn.now);
             // What observers hand over is taken in after this tick, item by item: half of the work is kept for it.
             let is_reading = !self.send_postponed(turn) && (self.batch.is_running() || self.is_discovering(turn.now));
@@ -362,7 +365,7 @@ impl Monitor {
             turn.spend(1);
             self.listed = self.listed.saturating_add(1);
             self.recognise(&listed.certificate, turn);
-            self.admit_listed(listed);
+            self.admit_listed(listed, turn);
         }
         true
     }

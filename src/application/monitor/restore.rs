@@ -30,8 +30,7 @@ impl Monitor {
             _ => Snapshot::decode(contents).map(|snapshot| {
                 self.storms.take_over(snapshot.told_elsewhere(EventKind::ExpiryStorm));
                 self.take_over_slots(snapshot.told_elsewhere(EventKind::CertificateStale));
-                let (expiry, discovers) = (&self.config.expiry, self.discoverer.is_some());
-                for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger, expiry, discovers) {
+                for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger, self.discoverer.is_some()) {
                     self.take_over(undelivered, turn);
                 }
             }),
@@ -39,6 +38,27 @@ impl Monitor {
         if restored.is_none() {
             self.set_aside(turn);
         }
+    }
+
+    /// Forgets what a predecessor watched and this document ignores, before anything is told; whether that is done.
+    pub(super) fn drop_ignored(&mut self, turn: &mut Turn) -> bool {
+        if !self.config.expiry.ignores_any() {
+            return true;
+        }
+        while turn.has_work_left() {
+            let Some(id) = self.inventory.next_behind(self.dismissed) else { return true };
+            let Some(watched) = self.inventory.get(&id) else { return true };
+            turn.spend(1);
+            let mut ignored = Vec::new();
+            for known in watched.usages.iter().filter(|known| !known.is_listed) {
+                if self.ignores(&watched.certificate, &known.usage, &known.places, &known.api_ids, turn) {
+                    ignored.push(known.usage.clone());
+                }
+            }
+            self.dismissed = Some(id);
+            self.inventory.dismiss(&id, &ignored);
+        }
+        false
     }
 
     /// What is in shared data, and not of this release, is left alone.

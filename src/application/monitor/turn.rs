@@ -45,6 +45,11 @@ pub(super) fn looking_up(others: usize) -> u32 {
     by_size(others, 8)
 }
 
+/// What comparing that many bytes with patterns costs.
+pub(super) fn comparing(bytes: usize) -> u32 {
+    by_size(bytes, 1_000)
+}
+
 /// What parsing an observation of that many bytes costs.
 pub(super) fn parsing(bytes: usize) -> u32 {
     by_size(bytes, 25).saturating_add(20)

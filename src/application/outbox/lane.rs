@@ -307,7 +307,7 @@ impl Lane {
     }
 
     /// Makes everything due that waits longer than any pause lasts: the clock was set back.
-    pub(super) fn hasten(&mut self, now: UnixTime, longest: Duration, held_until: &dyn Fn(&Event) -> UnixTime) {
+    pub(super) fn hasten(&mut self, now: UnixTime, longest: Duration, held_until: &mut dyn FnMut(&Event) -> UnixTime) {
         let late = (now.after(longest), 0);
         let mut keys = Vec::new();
         keys.extend(self.waiting.range(late..).map(|(key, _)| *key));

@@ -218,7 +218,7 @@ impl Outbox {
         &mut self,
         now: UnixTime,
         longest: impl Fn(usize) -> Duration,
-        held_until: &dyn Fn(&Event) -> UnixTime,
+        held_until: &mut dyn FnMut(&Event) -> UnixTime,
     ) {
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             lane.hasten(now, longest(index), held_until);

@@ -10,8 +10,6 @@ mod peer;
 mod record;
 mod renewal;
 
-use std::rc::Rc;
-
 use serde::{Deserialize, Serialize};
 
 pub(super) use entry::Undelivered;
@@ -19,11 +17,11 @@ pub(super) use entry::Undelivered;
 use self::entry::StoredEntry;
 use self::peer::StoredPeer;
 use self::record::StoredRecord;
-use super::inventory::{Inventory, Sighting};
+use super::inventory::Inventory;
 use super::ledger::Ledger;
 use super::outbox::{Entry, Outbox};
 use super::shared_data::{decode, encode};
-use crate::config::{Expiry, Handler};
+use crate::config::Handler;
 use crate::domain::{CertId, EventKind, UnixTime, Usage};
 
 /// The key of a shard in shared data.
@@ -81,21 +79,11 @@ impl Snapshot {
         self.records.iter().flat_map(move |record| record.told_elsewhere(kind).map(|usage| (record.id, usage)))
     }
 
-    /// Hands over what a predecessor knew: peers to the inventory, but for those that nobody is told of any more, and
-    /// records to the ledger. What is left is to be sent.
-    pub(super) fn restore(
-        self,
-        inventory: &mut Inventory,
-        ledger: &mut Ledger,
-        expiry: &Expiry,
-        discovers: bool,
-    ) -> Vec<Undelivered> {
+    /// Hands over what a predecessor knew: peers to the inventory, records to the ledger. What is left is to be sent.
+    pub(super) fn restore(self, inventory: &mut Inventory, ledger: &mut Ledger, discovers: bool) -> Vec<Undelivered> {
         for peer in self.peers {
-            let certificate = peer.certificate.into_certificate();
             let sightings = peer.usages.into_iter().filter_map(|sighting| sighting.into_sighting(discovers));
-            let is_meant =
-                |known: &Sighting| !expiry.ignores(&certificate, &known.usage, &known.places, &known.api_ids);
-            inventory.restore(Rc::clone(&certificate), sightings.filter(is_meant));
+            inventory.restore(peer.certificate.into_certificate(), sightings);
         }
         for record in self.records {
             ledger.restore(record.id, record.into_record());

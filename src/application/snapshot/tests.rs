@@ -124,8 +124,7 @@ fn a_successor_knows_what_was_known() {
     let known = known();
     let (mut inventory, mut ledger) = (Inventory::new(10), Ledger::default());
     let snapshot = Snapshot::decode(&stored(&known, false)).unwrap();
-    let expiry = Config::load(b"{}").unwrap().expiry;
-    let undelivered = snapshot.restore(&mut inventory, &mut ledger, &expiry, true);
+    let undelivered = snapshot.restore(&mut inventory, &mut ledger, true);
     assert_eq!(ledger.get(&known.certificate.id), known.ledger.get(&known.certificate.id));
     let watched = inventory.get(&known.certificate.id).unwrap();
     assert_eq!(watched.certificate, known.certificate);

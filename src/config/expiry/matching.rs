@@ -1,25 +1,35 @@
 //! `match`: which certificates an override or a silence is for.
 
-use wildmatch::WildMatch;
+use std::cell::OnceCell;
 
+use super::super::pattern::Pattern;
 use super::super::reader::{Node, Object};
+use super::effort::Effort;
 use crate::domain::{CertId, Certificate, Role, Usage};
 
 /// What a certificate must be like. Every list must match by one of its items; an empty one says nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Match {
     roles: Vec<Role>,
-    names: Vec<WildMatch>,
-    places: Vec<WildMatch>,
-    api_ids: Vec<WildMatch>,
+    /// In small letters.
+    names: Vec<Pattern>,
+    places: Vec<Pattern>,
+    api_ids: Vec<ApiPattern>,
     cert_ids: Vec<IdPattern>,
+}
+
+/// An API by its very name, whatever is in that, or those that are called alike.
+#[derive(Clone, Debug, PartialEq)]
+enum ApiPattern {
+    One(String),
+    Like(Pattern),
 }
 
 /// One certificate, which costs next to nothing to compare, or those whose ids look alike.
 #[derive(Clone, Debug, PartialEq)]
 enum IdPattern {
     One(CertId),
-    Like(WildMatch),
+    Like(Pattern),
 }
 
 /// How many of the APIs of a usage must match, where one event tells of several.
@@ -31,6 +41,38 @@ pub(super) enum Reach {
     All,
 }
 
+/// A usage of a certificate about which one match after the other is asked.
+pub(super) struct Subject<'a> {
+    certificate: &'a Certificate,
+    usage: &'a Usage,
+    places: &'a [String],
+    shared: &'a [String],
+    names: OnceCell<Vec<String>>,
+    id: OnceCell<String>,
+}
+
+impl<'a> Subject<'a> {
+    /// This usage of `certificate`, which sits at `places`. It is that of its own API, or where APIs are not told apart of
+    /// those in `shared`.
+    pub(super) const fn new(
+        certificate: &'a Certificate,
+        usage: &'a Usage,
+        places: &'a [String],
+        shared: &'a [String],
+    ) -> Self {
+        Self { certificate, usage, places, shared, names: OnceCell::new(), id: OnceCell::new() }
+    }
+
+    /// The certificate's names. Host names do not know case.
+    fn names(&self) -> &[String] {
+        self.names.get_or_init(|| self.certificate.names().map(|name| name.to_lowercase()).collect())
+    }
+
+    fn id(&self) -> &str {
+        self.id.get_or_init(|| self.certificate.id.to_string())
+    }
+}
+
 impl Match {
     /// Matches these certificates in the role of `usage`, and in its API if it has one.
     pub(in crate::config) fn of_certificates<'a>(
@@ -39,55 +81,86 @@ impl Match {
     ) -> Self {
         Self {
             roles: vec![usage.role()],
-            api_ids: usage.api_id().map(WildMatch::new).into_iter().collect(),
+            api_ids: usage.api_id().map(|api_id| ApiPattern::One(api_id.to_owned())).into_iter().collect(),
             cert_ids: certificates.map(|certificate| IdPattern::One(certificate.id)).collect(),
             ..Self::default()
         }
     }
 
-    /// Whether this usage of `certificate`, which sits at `places`, is meant. It is that of its own API, or where APIs are
-    /// not told apart of those in `shared`, and is meant if so many of them as `reach` says are.
-    pub(super) fn matches(
-        &self,
-        certificate: &Certificate,
-        usage: &Usage,
-        places: &[String],
-        shared: &[String],
-        reach: Reach,
-    ) -> bool {
-        (self.roles.is_empty() || self.roles.contains(&usage.role()))
-            && (self.cert_ids.is_empty() || self.knows_id(certificate.id))
-            && (self.api_ids.is_empty() || self.knows_apis(usage, shared, reach))
-            && (self.places.is_empty() || places.iter().any(|place| knows(&self.places, place)))
-            && (self.names.is_empty() || self.knows_name(certificate))
+    /// Whether this is meant: of its APIs so many must be as `reach` says.
+    pub(super) fn matches(&self, subject: &Subject<'_>, reach: Reach) -> bool {
+        (self.roles.is_empty() || self.roles.contains(&subject.usage.role()))
+            && (self.cert_ids.is_empty() || self.knows_id(subject))
+            && (self.api_ids.is_empty() || self.knows_apis(subject, reach))
+            && (self.places.is_empty() || knows(&self.places, subject.places))
+            && (self.names.is_empty() || knows(&self.names, subject.names()))
     }
 
-    fn knows_id(&self, id: CertId) -> bool {
+    fn knows_id(&self, subject: &Subject<'_>) -> bool {
         self.cert_ids.iter().any(|pattern| match pattern {
-            IdPattern::One(one) => *one == id,
-            IdPattern::Like(pattern) => pattern.matches(&id.to_string()),
+            IdPattern::One(one) => *one == subject.certificate.id,
+            IdPattern::Like(pattern) => pattern.matches(subject.id()),
         })
     }
 
-    fn knows_apis(&self, usage: &Usage, shared: &[String], reach: Reach) -> bool {
-        let is_known = |api_id: &str| knows(&self.api_ids, api_id);
-        match (usage.api_id(), reach) {
+    fn knows_apis(&self, subject: &Subject<'_>, reach: Reach) -> bool {
+        let is_known = |api_id: &str| {
+            self.api_ids.iter().any(|pattern| match pattern {
+                ApiPattern::One(one) => one == api_id,
+                ApiPattern::Like(pattern) => pattern.matches(api_id),
+            })
+        };
+        match (subject.usage.api_id(), reach) {
             (Some(own), _) => is_known(own),
-            (None, Reach::Any) => shared.iter().any(|api_id| is_known(api_id)),
-            (None, Reach::All) => !shared.is_empty() && shared.iter().all(|api_id| is_known(api_id)),
+            (None, Reach::Any) => subject.shared.iter().any(|api_id| is_known(api_id)),
+            (None, Reach::All) => !subject.shared.is_empty() && subject.shared.iter().all(|api_id| is_known(api_id)),
         }
     }
 
-    fn knows_name(&self, certificate: &Certificate) -> bool {
-        std::iter::once(&certificate.name).chain(&certificate.sans).any(|name| knows(&self.names, name))
+    /// What it is to compare a certificate with this.
+    pub(super) fn effort(&self) -> Effort {
+        // The role is looked at in any case.
+        let mut effort = Effort { plain: 1, ..Effort::default() };
+        self.names.iter().for_each(|pattern| effort.names.add(pattern));
+        self.places.iter().for_each(|pattern| effort.places.add(pattern));
+        for pattern in &self.api_ids {
+            match pattern {
+                ApiPattern::One(_) => effort.plain = effort.plain.saturating_add(1),
+                ApiPattern::Like(pattern) => effort.api_ids.add(pattern),
+            }
+        }
+        for pattern in &self.cert_ids {
+            match pattern {
+                IdPattern::One(_) => effort.plain = effort.plain.saturating_add(1),
+                IdPattern::Like(pattern) => effort.cert_ids.add(pattern),
+            }
+        }
+        effort
     }
 }
 
-fn knows(patterns: &[WildMatch], text: &str) -> bool {
-    patterns.iter().any(|pattern| pattern.matches(text))
+fn knows(patterns: &[Pattern], texts: &[String]) -> bool {
+    patterns.iter().any(|pattern| texts.iter().any(|text| pattern.matches(text)))
 }
 
 const KEYS: [&str; 5] = ["role", "name", "place", "api_id", "cert_id"];
+
+/// Refuses a list that has more patterns than `most`, or too many that are looked for everywhere in a text: each is compared
+/// with the names and places of every certificate.
+pub(super) fn limit<'a>(list: Option<&Node<'_>>, matches: impl Iterator<Item = &'a Match>, most: usize) {
+    let Some(list) = list else { return };
+    let effort = matches.map(Match::effort).fold(Effort::default(), Effort::and);
+    let (patterns, searches, fewer) = (effort.patterns(), effort.searches(), most / PER_SEARCH);
+    if patterns > most {
+        list.refuse(format!("{patterns} patterns are not allowed; expected at most {most} in all"));
+    }
+    if searches > fewer {
+        list.refuse(format!("{searches} texts between two * are not allowed; expected at most {fewer} in all"));
+    }
+}
+
+/// What stands between two `*` takes as long as so many patterns.
+const PER_SEARCH: usize = 6;
 
 /// The key `match` of `entry`, which must be there.
 pub(super) fn read(entry: &Object<'_>) -> Option<Match> {
@@ -97,15 +170,13 @@ pub(super) fn read(entry: &Object<'_>) -> Option<Match> {
         node.refuse(format!("must say what is meant, by at least one of {}", KEYS.join(", ")));
     }
     let items = |key| object.get(key).map(|node| items(&node)).unwrap_or_default();
-    let patterns = |key| items(key).iter().filter_map(Node::non_empty_text).map(WildMatch::new).collect();
+    let texts = |key| items(key).into_iter().filter_map(|node| node.non_empty_text());
     let roles = Role::ALL.map(|role| (role.as_str(), role));
-    // Host names do not know case.
-    let names = items("name").iter().filter_map(Node::non_empty_text).map(WildMatch::new_case_insensitive).collect();
     Some(Match {
         roles: items("role").iter().filter_map(|item| item.word(&roles)).collect(),
-        names,
-        places: patterns("place"),
-        api_ids: patterns("api_id"),
+        names: texts("name").map(|text| Pattern::new(&text.to_lowercase())).collect(),
+        places: texts("place").map(Pattern::new).collect(),
+        api_ids: texts("api_id").map(|text| ApiPattern::Like(Pattern::new(text))).collect(),
         cert_ids: items("cert_id").iter().filter_map(read_id).collect(),
     })
 }
@@ -133,5 +204,5 @@ fn read_id(node: &Node<'_>) -> Option<IdPattern> {
     if !is_pattern {
         node.refuse_value("the 64 hex digits of a SHA-256 fingerprint, or a pattern such as \"8c31605b*\"");
     }
-    is_pattern.then(|| IdPattern::Like(WildMatch::new(&text)))
+    is_pattern.then(|| IdPattern::Like(Pattern::new(&text)))
 }

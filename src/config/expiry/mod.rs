@@ -1,8 +1,10 @@
 //! `certificate_expiry_monitor`: when a certificate is worth an event, and how often.
 //!
 //! `thresholds` reads the rules, `overrides` what holds for some certificates only, `silence` when warnings wait,
-//! `renewal` and `policies` what else is looked for; `matching` is what the exceptions have in common.
+//! `renewal` and `policies` what else is looked for; `matching` is what the exceptions have in common, and `effort` what
+//! they cost.
 
+mod effort;
 mod matching;
 mod overrides;
 mod policies;
@@ -20,8 +22,9 @@ use crate::domain::time::{DAY, HOUR};
 use crate::domain::{Certificate, EventKind, Presence, Severity, UnixTime, Usage};
 
 pub use crate::domain::condition::Policies;
+use effort::Effort;
 pub use matching::Match;
-use matching::Reach;
+use matching::{Reach, Subject};
 pub use overrides::{Effect, Override};
 pub use renewal::{NotifyRenewals, RenewalInfo};
 pub use silence::{QuietHours, Silence};
@@ -71,6 +74,8 @@ pub struct Expiry {
     pub expiry_storm: usize,
     /// The time between signs of life; zero: none.
     pub heartbeat: Duration,
+    /// What `overrides` and `silences` ask.
+    effort: Effort,
 }
 
 /// What of one certificate shares an event.
@@ -118,11 +123,31 @@ impl Expiry {
         places: &[String],
         api_ids: &[String],
     ) -> Option<&Effect> {
+        let subject = Subject::new(certificate, usage, places, api_ids);
         let is_meant = |entry: &&Override| {
             let reach = if entry.effect == Effect::Ignore { Reach::All } else { Reach::Any };
-            entry.matching.matches(certificate, usage, places, api_ids, reach)
+            entry.matching.matches(&subject, reach)
         };
         self.overrides.iter().find(is_meant).map(|entry| &entry.effect)
+    }
+
+    /// How much is compared to find out what holds for a certificate in this usage, which sits at `places` and is used for
+    /// `api_ids` where APIs are not told apart: in bytes, at most.
+    pub fn effort(&self, certificate: &Certificate, usage: &Usage, places: &[String], api_ids: &[String]) -> usize {
+        self.effort.on(certificate, usage, places, api_ids)
+    }
+
+    /// Whether there is anything that nobody wants to hear of.
+    pub fn ignores_any(&self) -> bool {
+        self.overrides.iter().any(|entry| entry.effect == Effect::Ignore)
+    }
+
+    /// Has those of `certificates[]` come before the other overrides.
+    pub(super) fn prefer(&mut self, overrides: Vec<Override>) {
+        self.overrides.splice(0..0, overrides);
+        let matches = self.overrides.iter().map(|entry| &entry.matching);
+        let matches = matches.chain(self.silences.iter().map(|silence| &silence.matching));
+        self.effort = matches.map(Match::effort).fold(Effort::default(), Effort::and);
     }
 
     /// Until when silences and quiet hours keep an event of `severity` back; `None` if it may go at `now`. What is
@@ -139,8 +164,8 @@ impl Expiry {
             return None;
         }
         let lasting = self.silences.iter().filter(|silence| silence.until > now);
-        let Presence { places, api_ids, .. } = presence;
-        let is_meant = |silence: &&Silence| silence.matching.matches(certificate, usage, places, api_ids, Reach::All);
+        let subject = Subject::new(certificate, usage, &presence.places, &presence.api_ids);
+        let is_meant = |silence: &&Silence| silence.matching.matches(&subject, Reach::All);
         let silent = lasting.filter(is_meant).map(|silence| silence.until).max();
         let quiet = self.quiet_hours.and_then(|hours| hours.until(silent.unwrap_or(now)));
         quiet.or(silent)
@@ -223,6 +248,7 @@ pub(super) fn read(root: &Object<'_>) -> (Expiry, Option<Share>) {
         // One that ends is no storm.
         expiry_storm: count(or_zero("expiry_storm", 2..=MOST_CERTIFICATES.0, 10)),
         heartbeat: Duration::from_secs(or_zero("heartbeat_seconds", 10..=YEAR_SECS, 0).into()),
+        effort: Effort::default(),
     };
     (expiry, thresholds.guard)
 }

@@ -7,6 +7,9 @@ use super::matching::{self, Match};
 use super::thresholds::read_plan;
 use crate::domain::rule::{Plan, Share};
 
+/// Patterns of all overrides together.
+const MOST_PATTERNS: usize = 600;
+
 /// What holds for the certificates that match.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Override {
@@ -26,8 +29,12 @@ pub enum Effect {
 }
 
 pub(super) fn read(section: Option<&Object<'_>>, guard: Option<Share>) -> Vec<Override> {
-    let entries = section.map(|section| section.items("overrides")).unwrap_or_default();
-    entries.iter().filter_map(|node| read_override(node, guard)).collect()
+    let list = section.and_then(|section| section.get("overrides"));
+    let entries = list.as_ref().and_then(Node::list).unwrap_or_default();
+    let mut overrides = Vec::new();
+    overrides.extend(entries.iter().filter_map(|node| read_override(node, guard)));
+    matching::limit(list.as_ref(), overrides.iter().map(|entry: &Override| &entry.matching), MOST_PATTERNS);
+    overrides
 }
 
 fn read_override(node: &Node<'_>, guard: Option<Share>) -> Option<Override> {

@@ -1,7 +1,6 @@
 //! `notify_renewals`, `renewal_expected_at` and `renewal_info`: what is known and told of renewals.
 
-use wildmatch::WildMatch;
-
+use super::super::pattern::Pattern;
 use super::super::reader::{Node, Object};
 
 /// Which renewals are told.
@@ -20,14 +19,21 @@ pub(super) const NOTIFY: [(&str, NotifyRenewals); 2] =
 /// A CA that says when its certificates should be renewed: ACME Renewal Information (RFC 9773).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RenewalInfo {
-    /// The certificates that it is asked about, by their issuer's distinguished name.
-    pub issuer: WildMatch,
+    /// The certificates that it is asked about, by their issuer's distinguished name in small letters.
+    issuer: Pattern,
     /// The cluster through which it is asked.
     pub cluster: String,
     /// The path of its resource `renewalInfo`, without a slash at the end: a slash and the certificate's identifier follow.
     pub path: String,
     /// The `:authority` of the request.
     pub authority: String,
+}
+
+impl RenewalInfo {
+    /// Whether it is asked about certificates of this issuer.
+    pub fn is_of(&self, issuer: &str) -> bool {
+        self.issuer.matches(&issuer.to_lowercase())
+    }
 }
 
 pub(super) fn read(section: Option<&Object<'_>>) -> Vec<RenewalInfo> {
@@ -43,7 +49,7 @@ fn read_entry(node: &Node<'_>) -> Option<RenewalInfo> {
     let authority = entry.get("authority").map_or(cluster, |node| node.visible_text());
     Some(RenewalInfo {
         // Distinguished names do not know case (RFC 5280, 7.1).
-        issuer: WildMatch::new_case_insensitive(issuer?),
+        issuer: Pattern::new(&issuer?.to_lowercase()),
         cluster: cluster?.to_owned(),
         path: path?.to_owned(),
         authority: authority?.to_owned(),

@@ -7,6 +7,9 @@ use crate::domain::UnixTime;
 use crate::domain::text::harmless;
 use crate::render::timestamp::rfc3339;
 
+/// Patterns of all silences together.
+const MOST_PATTERNS: usize = 120;
+
 /// Keeps warnings about some certificates back for a time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Silence {
@@ -39,8 +42,12 @@ impl QuietHours {
 }
 
 pub(super) fn read_silences(section: Option<&Object<'_>>) -> Vec<Silence> {
-    let entries = section.map(|section| section.items("silences")).unwrap_or_default();
-    entries.iter().filter_map(read_silence).collect()
+    let list = section.and_then(|section| section.get("silences"));
+    let entries = list.as_ref().and_then(Node::list).unwrap_or_default();
+    let mut silences = Vec::new();
+    silences.extend(entries.iter().filter_map(read_silence));
+    matching::limit(list.as_ref(), silences.iter().map(|silence: &Silence| &silence.matching), MOST_PATTERNS);
+    silences
 }
 
 fn read_silence(node: &Node<'_>) -> Option<Silence> {

@@ -74,6 +74,38 @@ fn a_certificate_without_a_place_is_at_none() {
 }
 
 #[test]
+fn overrides_and_silences_have_so_many_patterns_and_no_more() {
+    let names = |pattern: &str, count: usize| vec![format!("\"{pattern}\""); count].join(", ");
+    let section =
+        |list: &str, rest: &str, names: &str| format!(r#""{list}": [{{"match": {{"name": [{names}]}}, {rest}}}]"#);
+    for (list, rest, patterns, searches) in
+        [("overrides", r#""ignore": true"#, 600, 100), ("silences", r#""until": "2026-12-01T00:00:00Z""#, 120, 20)]
+    {
+        for (pattern, most, what) in [("a*", patterns, "patterns"), ("*a*", searches, "texts between two *")] {
+            expiry(&section(list, rest, &names(pattern, most)));
+            assert_eq!(
+                problem(&section(list, rest, &names(pattern, most + 1))),
+                format!("{list}: {} {what} are not allowed; expected at most {most} in all", most + 1)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_compared_grows_with_patterns_and_with_names() {
+    let usage = Usage::new(Role::Client, Some("orders".to_owned()));
+    let effort = |keys: &str, certificate: &Certificate| expiry(keys).effort(certificate, &usage, &places(), &[]);
+    let one = r#""overrides": [{"match": {"name": "*.a"}, "ignore": true}]"#;
+    let two = r#""overrides": [{"match": {"name": ["*.a", "*.b"]}, "ignore": true}]"#;
+    let everywhere = r#""overrides": [{"match": {"name": "*.a*"}, "ignore": true}]"#;
+    let fewer = Certificate { sans: Vec::new(), ..certificate() };
+    assert_eq!(effort("", &certificate()), 0);
+    assert!(effort(one, &certificate()) < effort(two, &certificate()));
+    assert!(effort(one, &fewer) < effort(one, &certificate()));
+    assert!(effort(one, &certificate()) < effort(everywhere, &certificate()));
+}
+
+#[test]
 fn the_first_override_that_matches_counts() {
     let expiry = expiry(
         r#""warning_threshold_days": 60, "overrides": [

@@ -61,7 +61,7 @@ fn every_key_is_read() {
     assert_eq!(expiry.renewal_expected_at, Share::new(66));
     let asked: Vec<_> = expiry.renewal_info.iter().map(|ca| [&ca.cluster, &ca.path, &ca.authority]).collect();
     assert_eq!(asked, [["acme", "/acme/renewal-info", "acme"], ["acme", "", "acme.example.com:8443"]]);
-    assert!(expiry.renewal_info[0].issuer.matches("CN=R11,O=Let's Encrypt,C=US"));
+    assert!(expiry.renewal_info[0].is_of("CN=R11,O=Let's Encrypt,C=US"));
     let policies = Policies {
         min_rsa_bits: 0,
         forbid_signatures: vec![Signature::Md5],

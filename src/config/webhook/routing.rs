@@ -1,7 +1,6 @@
 //! Which events a handler is told.
 
-use wildmatch::WildMatch;
-
+use super::super::pattern::Pattern;
 use super::super::reader::{Node, Object};
 use crate::domain::{Alert, Event, EventKind, Role, Severity};
 
@@ -13,9 +12,9 @@ pub struct Routing {
     /// The roles.
     pub roles: Vec<Role>,
     /// Patterns for the API; none: with and without any.
-    pub api_ids: Vec<WildMatch>,
+    pub api_ids: Vec<Pattern>,
     /// Patterns for the certificate's name and its subject alternative names, in lower case; none: all.
-    pub names: Vec<WildMatch>,
+    pub names: Vec<Pattern>,
     /// The severities.
     pub severities: Vec<Severity>,
     /// Whether what closes an alert follows it, wanted or not.
@@ -67,11 +66,9 @@ impl Routing {
     }
 
     fn knows_name(&self, event: &Event) -> bool {
-        let certificate = &event.certificate;
-        let mut names = std::iter::once(&certificate.name).chain(&certificate.sans);
         self.names.is_empty()
-            || names.any(|name| {
-                let name = name.to_ascii_lowercase();
+            || event.certificate.names().any(|name| {
+                let name = name.to_lowercase();
                 self.names.iter().any(|pattern| pattern.matches(&name))
             })
     }
@@ -129,8 +126,8 @@ fn read_words<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Vec<T> {
 }
 
 /// Patterns in which `*` is any text and `?` any character; host names do not know case.
-fn read_patterns(node: &Node<'_>, is_lower: bool) -> Vec<WildMatch> {
+fn read_patterns(node: &Node<'_>, is_lower: bool) -> Vec<Pattern> {
     let items = node.list().unwrap_or_default();
     let texts = items.iter().filter_map(Node::non_empty_text);
-    texts.map(|text| if is_lower { WildMatch::new(&text.to_ascii_lowercase()) } else { WildMatch::new(text) }).collect()
+    texts.map(|text| if is_lower { Pattern::new(&text.to_lowercase()) } else { Pattern::new(text) }).collect()
 }

@@ -208,6 +208,11 @@ pub fn key_id(bytes: &[u8]) -> Box<[u8]> {
 }
 
 impl Certificate {
+    /// Its name, and the alternative ones that are kept.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.name).chain(&self.sans)
+    }
+
     /// A certificate of which nothing is known but its name and its end.
     pub fn bare(id: CertId, name: &str, not_after: UnixTime) -> Self {
         let (serial_number, subject, issuer) = (String::new(), String::new(), String::new());

@@ -111,6 +111,16 @@ impl Heritage {
         self
     }
 
+    /// The same, with as many alternative names as are kept, which are as long as they may be.
+    #[must_use]
+    pub fn with_long_names(mut self) -> Self {
+        for peer in self.shards.values_mut().flat_map(|contents| &mut contents.peers) {
+            peer.sans = (0..20).map(|number| format!("{number:02}.{}.internal", "a-x-n".repeat(7))).collect();
+            peer.sans_total = 20;
+        }
+        self
+    }
+
     /// The same, of which so many end on each day, one day after the other.
     #[must_use]
     pub fn ending_each_day(mut self, count: usize) -> Self {
