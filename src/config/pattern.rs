@@ -44,6 +44,11 @@ impl Pattern {
     }
 }
 
+/// A text in small letters, whatever script it is in.
+pub(super) fn small(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
 /// What follows `piece`, if `text` begins with that.
 fn strip_start<'a>(mut text: &'a [u8], piece: &[u8]) -> Option<&'a [u8]> {
     for wanted in piece {

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::super::pattern::Pattern;
+use super::super::pattern::{Pattern, small};
 use super::super::reader::{Node, Object};
 use super::effort::Effort;
 use crate::domain::{CertId, Certificate, Role, Usage};
@@ -65,7 +65,7 @@ impl<'a> Subject<'a> {
 
     /// The certificate's names. Host names do not know case.
     fn names(&self) -> &[String] {
-        self.names.get_or_init(|| self.certificate.names().map(|name| name.to_lowercase()).collect())
+        self.names.get_or_init(|| self.certificate.names().map(|name| small(name)).collect())
     }
 
     fn id(&self) -> &str {
@@ -174,7 +174,7 @@ pub(super) fn read(entry: &Object<'_>) -> Option<Match> {
     let roles = Role::ALL.map(|role| (role.as_str(), role));
     Some(Match {
         roles: items("role").iter().filter_map(|item| item.word(&roles)).collect(),
-        names: texts("name").map(|text| Pattern::new(&text.to_lowercase())).collect(),
+        names: texts("name").map(|text| Pattern::new(&small(text))).collect(),
         places: texts("place").map(Pattern::new).collect(),
         api_ids: texts("api_id").map(|text| ApiPattern::Like(Pattern::new(text))).collect(),
         cert_ids: items("cert_id").iter().filter_map(read_id).collect(),

@@ -1,6 +1,6 @@
 //! `notify_renewals`, `renewal_expected_at` and `renewal_info`: what is known and told of renewals.
 
-use super::super::pattern::Pattern;
+use super::super::pattern::{Pattern, small};
 use super::super::reader::{Node, Object};
 
 /// Which renewals are told.
@@ -32,7 +32,7 @@ pub struct RenewalInfo {
 impl RenewalInfo {
     /// Whether it is asked about certificates of this issuer.
     pub fn is_of(&self, issuer: &str) -> bool {
-        self.issuer.matches(&issuer.to_lowercase())
+        self.issuer.matches(&small(issuer))
     }
 }
 
@@ -49,7 +49,7 @@ fn read_entry(node: &Node<'_>) -> Option<RenewalInfo> {
     let authority = entry.get("authority").map_or(cluster, |node| node.visible_text());
     Some(RenewalInfo {
         // Distinguished names do not know case (RFC 5280, 7.1).
-        issuer: Pattern::new(&issuer?.to_lowercase()),
+        issuer: Pattern::new(&small(issuer?)),
         cluster: cluster?.to_owned(),
         path: path?.to_owned(),
         authority: authority?.to_owned(),

@@ -7,7 +7,7 @@ use crate::config::{Expiry, GroupBy, NotifyRenewals, Policies};
 use crate::domain::certificate::Signature;
 use crate::domain::rule::{Plan, Rule, Share};
 use crate::domain::time::{DAY, HOUR, MINUTE};
-use crate::domain::{EventKind, Presence};
+use crate::domain::{EventKind, Presence, Role, Usage};
 
 fn expiry(keys: &str) -> Expiry {
     load(&format!(r#"{{"certificate_expiry_monitor": {{{keys}}}}}"#)).expiry
@@ -235,6 +235,20 @@ fn a_wrong_value_of_another_key_is_named_with_what_is_allowed() {
 #[test]
 fn an_empty_list_of_signatures_forbids_none() {
     assert!(expiry(r#""policies": {"forbid_signatures": []}"#).policies.forbid_signatures.is_empty());
+}
+
+#[test]
+fn the_api_of_a_listed_certificate_is_a_name_and_no_pattern() {
+    let pem = pem("localhost");
+    let config = load(&format!(
+        r#"{{"certificates": [{{"role": "upstream", "api_id": "orders*", "thresholds": ["90d"], "pem": {pem}}}]}}"#
+    ));
+    let certificate = &config.certificates[0].certificate;
+    for (api_id, is_meant) in [("orders*", true), ("orders-eu", false), ("orders", false)] {
+        let usage = Usage::new(Role::Upstream, Some(api_id.to_owned()));
+        let plan = config.expiry.plan_for(certificate, &usage, &Presence::default());
+        assert_eq!(*plan != *config.expiry.plan, is_meant, "{api_id}");
+    }
 }
 
 #[test]

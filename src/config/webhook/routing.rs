@@ -1,6 +1,6 @@
 //! Which events a handler is told.
 
-use super::super::pattern::Pattern;
+use super::super::pattern::{Pattern, small};
 use super::super::reader::{Node, Object};
 use crate::domain::{Alert, Event, EventKind, Role, Severity};
 
@@ -68,7 +68,7 @@ impl Routing {
     fn knows_name(&self, event: &Event) -> bool {
         self.names.is_empty()
             || event.certificate.names().any(|name| {
-                let name = name.to_lowercase();
+                let name = small(name);
                 self.names.iter().any(|pattern| pattern.matches(&name))
             })
     }
@@ -129,5 +129,5 @@ fn read_words<T: Copy>(node: &Node<'_>, words: &[(&str, T)]) -> Vec<T> {
 fn read_patterns(node: &Node<'_>, is_lower: bool) -> Vec<Pattern> {
     let items = node.list().unwrap_or_default();
     let texts = items.iter().filter_map(Node::non_empty_text);
-    texts.map(|text| if is_lower { Pattern::new(&text.to_lowercase()) } else { Pattern::new(text) }).collect()
+    texts.map(|text| if is_lower { Pattern::new(&small(text)) } else { Pattern::new(text) }).collect()
 }
