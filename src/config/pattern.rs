@@ -17,11 +17,11 @@ pub struct Pattern {
 impl Pattern {
     /// The pattern that is written like this.
     pub fn new(text: &str) -> Self {
-        let mut pieces = text.as_bytes().split(|byte| *byte == b'*').map(Box::from);
-        let head = pieces.next().unwrap_or_default();
-        let tail = pieces.next_back();
+        let mut pieces = text.as_bytes().split(|byte| *byte == b'*');
+        let head = pieces.next().unwrap_or_default().into();
+        let tail = pieces.next_back().map(Box::from);
         let mut middle = Vec::new();
-        middle.extend(pieces.filter(|piece: &Box<[u8]>| !piece.is_empty()));
+        middle.extend(pieces.filter(|piece| !piece.is_empty()).map(Box::from));
         Self { head, middle, tail }
     }
 
