@@ -220,11 +220,14 @@ impl Monitor {
                 let number = discoverer.number;
                 turn.spend(1);
                 let Some(id) = self.inventory.next_behind(cursor) else {
-                    discoverer.issuers.sort_unstable();
                     self.begin_slots();
                     return self.continue_with(State::Telling(survey, counts));
                 };
-                discoverer.issuers.extend(self.inventory.get(&id).and_then(issuer_of));
+                // In their order at once: to sort thousands at the end would be too much for one tick.
+                let issuer = self.inventory.get(&id).and_then(issuer_of);
+                if let Some((issuer, Err(place))) = issuer.map(|hash| (hash, discoverer.issuers.binary_search(&hash))) {
+                    discoverer.issuers.insert(place, issuer);
+                }
                 self.forget_missed(&id, number, turn);
                 self.continue_with(State::Sweeping(survey, counts, Some(id)))
             }

@@ -83,8 +83,6 @@ impl Monitor {
         if self.inventory.forget_peers(id, since)
             && let Some(gone) = gone
         {
-            // It stood in many an order.
-            turn.spend(1);
             self.changes.note(id);
             self.part(&gone, turn);
         }
@@ -133,6 +131,8 @@ impl Monitor {
     /// Closes the alerts about what is gone, and tells of renewals that nobody was alerted to before.
     fn part(&mut self, gone: &Gone, turn: &mut Turn) {
         let Gone { certificate, usages } = gone;
+        // It stood in many an order.
+        turn.spend(1);
         self.close_ended(&certificate.id, turn);
         for (usage, presence) in usages {
             if self.renewals.tells_all && !self.waits(&certificate.id, usage) {
