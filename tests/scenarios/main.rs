@@ -3,6 +3,7 @@
 
 mod admin;
 mod batches;
+mod bundles;
 #[allow(dead_code, reason = "the fake host's tests want more of it")]
 #[path = "../abi/scene/certificate.rs"]
 mod certificate;
