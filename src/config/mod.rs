@@ -7,6 +7,7 @@ mod certificates;
 mod discovery;
 mod document;
 mod duration;
+mod effort;
 mod expiry;
 mod findings;
 mod observe;
@@ -31,10 +32,11 @@ pub use pattern::Pattern;
 pub use url::Url;
 pub use webhook::{Action, Authorization, Delivery, Handler, Method, Routing, Webhook};
 
+use effort::Effort;
 use findings::Findings;
 use reader::{Node, Object};
 
-use crate::domain::EventKind;
+use crate::domain::{Event, EventKind};
 
 /// What an instance of the plugin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub struct Config {
     pub observe: Observe,
     /// Who is told: webhooks and log lines, in the order of the document.
     pub handlers: Vec<Handler>,
+    /// What the patterns of all of them take.
+    effort: Effort,
     /// What a valid document may still be warned about.
     pub warnings: Vec<String>,
     /// Whether a missing environment variable refuses the document.
@@ -118,6 +122,11 @@ impl Config {
         Ok(lines)
     }
 
+    /// How much is compared to find out who wants an event: in bytes, at most.
+    pub fn effort(&self, event: &Event) -> usize {
+        if event.is_of_certificate() { self.effort.on(&event.certificate, &event.usage, &[], &[]) } else { 0 }
+    }
+
     /// Whether some handler names events of a kind. Of others nothing is looked into.
     pub fn wants(&self, kind: EventKind) -> bool {
         self.handlers.iter().any(|handler| handler.enabled && handler.routing.events.contains(&kind))
@@ -155,6 +164,7 @@ fn read(root: &Object<'_>, findings: &Findings) -> Config {
         findings.warning("no webhook is configured: events go to the log only".to_owned());
     }
     let (mut expiry, guard) = expiry::read(root);
+    let effort = handlers.iter().map(|handler| handler.routing.effort()).fold(Effort::default(), Effort::and);
     let (certificates, overrides) = certificates::read(root, guard, findings);
     expiry.prefer(overrides);
     Config {
@@ -165,6 +175,7 @@ fn read(root: &Object<'_>, findings: &Findings) -> Config {
         discovery: discovery::read(root),
         observe: observe::read(root),
         handlers,
+        effort,
         warnings: Vec::new(),
         strict_env: root.get("strict_env").and_then(|node| node.boolean()).unwrap_or(false),
     }

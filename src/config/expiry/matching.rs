@@ -2,9 +2,9 @@
 
 use std::cell::OnceCell;
 
+use super::super::effort::Effort;
 use super::super::pattern::{Pattern, small};
 use super::super::reader::{Node, Object};
-use super::effort::Effort;
 use crate::domain::{CertId, Certificate, Role, Usage};
 
 /// What a certificate must be like. Every list must match by one of its items; an empty one says nothing.
@@ -144,23 +144,6 @@ fn knows(patterns: &[Pattern], texts: &[String]) -> bool {
 }
 
 const KEYS: [&str; 5] = ["role", "name", "place", "api_id", "cert_id"];
-
-/// Refuses a list that has more patterns than `most`, or too many that are looked for everywhere in a text: each is compared
-/// with the names and places of every certificate.
-pub(super) fn limit<'a>(list: Option<&Node<'_>>, matches: impl Iterator<Item = &'a Match>, most: usize) {
-    let Some(list) = list else { return };
-    let effort = matches.map(Match::effort).fold(Effort::default(), Effort::and);
-    let (patterns, searches, fewer) = (effort.patterns(), effort.searches(), most / PER_SEARCH);
-    if patterns > most {
-        list.refuse(format!("{patterns} patterns are not allowed; expected at most {most} in all"));
-    }
-    if searches > fewer {
-        list.refuse(format!("{searches} texts between two * are not allowed; expected at most {fewer} in all"));
-    }
-}
-
-/// What stands between two `*` takes as long as so many patterns.
-const PER_SEARCH: usize = 6;
 
 /// The key `match` of `entry`, which must be there.
 pub(super) fn read(entry: &Object<'_>) -> Option<Match> {

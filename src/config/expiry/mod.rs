@@ -1,10 +1,8 @@
 //! `certificate_expiry_monitor`: when a certificate is worth an event, and how often.
 //!
 //! `thresholds` reads the rules, `overrides` what holds for some certificates only, `silence` when warnings wait,
-//! `renewal` and `policies` what else is looked for; `matching` is what the exceptions have in common, and `effort` what
-//! they cost.
+//! `renewal` and `policies` what else is looked for; `matching` is what the exceptions have in common.
 
-mod effort;
 mod matching;
 mod overrides;
 mod policies;
@@ -21,8 +19,8 @@ use crate::domain::rule::{Plan, Share};
 use crate::domain::time::{DAY, HOUR};
 use crate::domain::{Certificate, EventKind, Presence, Severity, UnixTime, Usage};
 
+use super::effort::Effort;
 pub use crate::domain::condition::Policies;
-use effort::Effort;
 pub use matching::Match;
 use matching::{Reach, Subject};
 pub use overrides::{Effect, Override};

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::super::effort::limit;
 use super::super::reader::{Node, Object};
 use super::matching::{self, Match};
 use super::thresholds::read_plan;
@@ -33,7 +34,7 @@ pub(super) fn read(section: Option<&Object<'_>>, guard: Option<Share>) -> Vec<Ov
     let entries = list.as_ref().and_then(Node::list).unwrap_or_default();
     let mut overrides = Vec::new();
     overrides.extend(entries.iter().filter_map(|node| read_override(node, guard)));
-    matching::limit(list.as_ref(), overrides.iter().map(|entry: &Override| &entry.matching), MOST_PATTERNS);
+    limit(list.as_ref(), overrides.iter().map(|entry: &Override| entry.matching.effort()), MOST_PATTERNS);
     overrides
 }
 

@@ -1,5 +1,6 @@
 //! `silences` and `quiet_hours`: when warnings are kept back.
 
+use super::super::effort::limit;
 use super::super::reader::{Node, Object};
 use super::matching::{self, Match};
 use crate::decode::timestamp;
@@ -46,7 +47,7 @@ pub(super) fn read_silences(section: Option<&Object<'_>>) -> Vec<Silence> {
     let entries = list.as_ref().and_then(Node::list).unwrap_or_default();
     let mut silences = Vec::new();
     silences.extend(entries.iter().filter_map(read_silence));
-    matching::limit(list.as_ref(), silences.iter().map(|silence: &Silence| &silence.matching), MOST_PATTERNS);
+    limit(list.as_ref(), silences.iter().map(|silence: &Silence| silence.matching.effort()), MOST_PATTERNS);
     silences
 }
 

@@ -18,6 +18,7 @@ pub use routing::Routing;
 
 pub(super) use request::{read_header, read_headers, read_url};
 
+use super::effort::limit;
 use super::findings::{Findings, Problem};
 use super::reader::{Node, Object};
 use super::url::Url;
@@ -146,6 +147,9 @@ const KEYS: [&str; 8] =
 /// How long an answer is waited for where nothing else is said.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Patterns of all webhooks: each is compared with the names or the API of every event, for each cluster of its webhook.
+const MOST_PATTERNS: usize = 200;
+
 pub(super) fn read(root: &Object<'_>, require_https: bool, findings: &Findings) -> Vec<Handler> {
     let entries = root.get("webhooks").and_then(|node| node.list()).unwrap_or_default();
     let known: Vec<&str> = KEYS
@@ -156,11 +160,13 @@ pub(super) fn read(root: &Object<'_>, require_https: bool, findings: &Findings) 
         .chain(&body::KEYS)
         .copied()
         .collect();
-    entries
+    let handlers: Vec<_> = entries
         .iter()
         .filter_map(|node| node.object(&known))
         .flat_map(|entry| read_entry(&entry, require_https, findings))
-        .collect()
+        .collect();
+    limit(root.get("webhooks").as_ref(), handlers.iter().map(|handler| handler.routing.effort()), MOST_PATTERNS);
+    handlers
 }
 
 /// A webhook: a handler for each of its clusters.

@@ -1,5 +1,6 @@
 //! Which events a handler is told.
 
+use super::super::effort::Effort;
 use super::super::pattern::{Pattern, small};
 use super::super::reader::{Node, Object};
 use crate::domain::{Alert, Event, EventKind, Role, Severity};
@@ -38,6 +39,14 @@ impl Routing {
     pub fn wants(&self, event: &Event) -> bool {
         // What tells of the proxy has no role and no name.
         self.wants_kind(event) && (!event.is_of_certificate() || self.wants_certificate(event))
+    }
+
+    /// What it is to find out whether it wants an event.
+    pub(in crate::config) fn effort(&self) -> Effort {
+        let mut effort = Effort { plain: 1, lowering: usize::from(!self.names.is_empty()), ..Effort::default() };
+        self.names.iter().for_each(|pattern| effort.names.add(pattern));
+        self.api_ids.iter().for_each(|pattern| effort.api_ids.add(pattern));
+        effort
     }
 
     fn wants_certificate(&self, event: &Event) -> bool {
