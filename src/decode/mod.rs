@@ -8,5 +8,6 @@ pub mod pem;
 pub mod renewal_info;
 pub mod retry_after;
 pub mod timestamp;
+pub mod webdis;
 pub mod x509;
 pub mod xfcc;
