@@ -4,6 +4,7 @@
 //! other file reads one section. `tyk` reads Tyk's own forms into the same [`Handler`]s as `webhook`.
 
 mod certificates;
+mod cooldown_store;
 mod discovery;
 mod document;
 mod duration;
@@ -21,6 +22,7 @@ mod webhook;
 mod tests;
 
 pub use certificates::Configured;
+pub use cooldown_store::CooldownStore;
 pub use discovery::{CaBundles, Discovery, Probe};
 pub use document::DocumentHash;
 pub use expiry::{
@@ -72,6 +74,8 @@ pub struct Config {
     pub expiry: Expiry,
     /// The certificates of `certificates[]`.
     pub certificates: Vec<Configured>,
+    /// Where the proxies of a fleet share what was told; `None`: each tells what it sees.
+    pub cooldown_store: Option<CooldownStore>,
     /// Where Envoy's own certificates are found, and which upstreams are called.
     pub discovery: Option<Discovery>,
     /// What observers do.
@@ -103,8 +107,8 @@ impl Config {
         }
     }
 
-    /// Looks up the `${NAME}`s of webhooks and switches off those that miss one or whose secrets are none; returns one
-    /// line for each of them.
+    /// Looks up the `${NAME}`s of webhooks and of the cooldown store, and switches off what misses one or whose secrets are
+    /// none; returns one line for each of them.
     ///
     /// # Errors
     /// With `strict_env`, the missing variables are problems.
@@ -116,6 +120,7 @@ impl Config {
                 lines.push(format!("webhook {:?} is disabled: {problem}", handler.name));
             }
         }
+        lines.extend(self.cooldown_store.as_mut().and_then(|store| store.resolve(environment)));
         if self.strict_env && !lines.is_empty() {
             return Err(lines.into_iter().map(Problem::of_document).collect());
         }
@@ -138,9 +143,10 @@ impl Config {
     }
 }
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "certificate_expiry_monitor",
     "certificates",
+    "cooldown_store",
     "discovery",
     "observe",
     "webhooks",
@@ -172,6 +178,7 @@ fn read(root: &Object<'_>, findings: &Findings) -> Config {
         hash: DocumentHash::default(),
         expiry,
         certificates,
+        cooldown_store: cooldown_store::read(root),
         discovery: discovery::read(root),
         observe: observe::read(root),
         handlers,

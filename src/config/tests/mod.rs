@@ -1,5 +1,6 @@
 //! Documents and what becomes of them, down to the words.
 
+mod cooldown_store;
 mod discovery;
 mod exceptions;
 mod expiry;

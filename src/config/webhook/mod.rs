@@ -16,7 +16,7 @@ pub(super) use request::is_token;
 pub use request::{Authorization, Method};
 pub use routing::Routing;
 
-pub(super) use request::{read_header, read_headers, read_url};
+pub(super) use request::{read_authorization, read_header, read_headers, read_url};
 
 use super::effort::limit;
 use super::findings::{Findings, Problem};

@@ -67,7 +67,7 @@ impl Authorization {
         }
     }
 
-    pub(super) const fn secret_mut(&mut self) -> &mut Secret {
+    pub(in crate::config) const fn secret_mut(&mut self) -> &mut Secret {
         match self {
             Self::Bearer(secret) | Self::Basic(secret) => secret,
         }
@@ -76,7 +76,10 @@ impl Authorization {
 
 pub(super) const KEYS: [&str; 4] = ["url", "method", "headers", "authorization"];
 
-pub(super) fn read_authorization(entry: &Object<'_>, headers: &[(String, HeaderTemplate)]) -> Option<Authorization> {
+pub(in crate::config) fn read_authorization(
+    entry: &Object<'_>,
+    headers: &[(String, HeaderTemplate)],
+) -> Option<Authorization> {
     let node = entry.get("authorization")?;
     let authorization = node.object(&["bearer", "basic"])?;
     if headers.iter().any(|(name, _)| name == "authorization") {
