@@ -10,7 +10,7 @@
 //! | step | where |
 //! | --- | --- |
 //! | what an instance is, every call to the proxy | `host` (wasm only) |
-//! | observer, discovery, monitor, inventory, rounds, ledger, outbox | [`application`] |
+//! | observer, discovery, monitor, inventory, rounds, ledger, outbox, what a fleet shares | [`application`] |
 //! | assess, decide whether to tell, incidents, events and their ids | [`domain`] |
 //! | plugin JSON, Tyk's forms, all problems at once | [`config`] |
 //! | PEM and X.509, what Envoy's headers and its admin interface say | [`decode`] |

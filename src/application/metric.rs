@@ -51,6 +51,11 @@ impl Metric {
         Self::of("dropped_total", &[("reason", reason.as_str())])
     }
 
+    /// What came of asking the store that a fleet shares.
+    pub fn cooldown_store_total(outcome: Stored) -> Self {
+        Self::of("cooldown_store_total", &[("outcome", outcome.as_str())])
+    }
+
     /// When the monitor last ticked, in Unix time. It stands still after a trap, when every other metric looks healthy.
     pub fn last_tick_seconds() -> Self {
         Self::of("last_tick_seconds", &[])
@@ -144,6 +149,40 @@ impl Outcome {
             Self::NoCluster => "no_cluster",
             Self::NoHost => "no_host",
             Self::TemplateError => "template_error",
+        }
+    }
+}
+
+/// What came of asking the store that the proxies of a fleet share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// This proxy may tell an event.
+    Claimed,
+    /// Another proxy is at it.
+    Held,
+    /// Another proxy has told it.
+    Told,
+    /// It is noted that this proxy has told it.
+    Committed,
+    /// The store did not answer, or not as it should.
+    Failed,
+    /// This proxy tells an event without having asked.
+    Unclaimed,
+}
+
+impl Stored {
+    /// Every outcome.
+    pub const ALL: [Self; 6] = [Self::Claimed, Self::Held, Self::Told, Self::Committed, Self::Failed, Self::Unclaimed];
+
+    /// The word of metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Held => "held",
+            Self::Told => "told",
+            Self::Committed => "committed",
+            Self::Failed => "failed",
+            Self::Unclaimed => "unclaimed",
         }
     }
 }

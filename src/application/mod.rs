@@ -4,12 +4,14 @@
 //! [`Observation`](observation::Observation)s. [`Monitor`](monitor::Monitor) takes [`Input`](monitor::Input)s and
 //! answers with [`Effect`](effect::Effect)s: it keeps the [`inventory`], checks it in [`rounds`], remembers in the
 //! [`ledger`] what was told, and sends through the [`outbox`]. Who is the monitor is decided by the [`lease`]; what it
-//! knows is kept in [`shared_data`], so that a successor goes on from there.
+//! knows is kept in [`shared_data`], so that a successor goes on from there; what the
+//! proxies of a [`fleet`] share is in a store of theirs.
 
 pub mod advice;
 pub mod clock;
 pub mod discovery;
 pub mod effect;
+pub mod fleet;
 pub mod inventory;
 pub mod lease;
 pub mod ledger;

@@ -13,7 +13,7 @@ use crate::render::TemplateError;
 use crate::render::format::Context;
 
 const CONTENT_TYPE: &str = "content-type";
-const USER_AGENT: &str = concat!("cert-expiry-monitor/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("cert-expiry-monitor/", env!("CARGO_PKG_VERSION"));
 
 /// Where a handshake says that it comes from: nobody can resolve the name, and nobody has to.
 const ORIGIN: &str = "cert-expiry-monitor";
@@ -109,7 +109,8 @@ fn traceparent(id: &str, span: u64) -> String {
     header
 }
 
-fn authorization(authorization: &Authorization) -> (String, String) {
+/// The header that proves who is calling.
+pub(super) fn authorization(authorization: &Authorization) -> (String, String) {
     let secret = authorization.secret().value();
     let value = match authorization {
         Authorization::Bearer(_) => format!("Bearer {}", secret.trim()),

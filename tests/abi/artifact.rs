@@ -3,7 +3,7 @@
 use crate::host::{exports, imports, wasm};
 
 /// 1.15 MB: V8 takes about sixty times as much memory beside it.
-const LARGEST: usize = 1_150_000;
+const LARGEST: usize = 1_170_000;
 
 /// What the plugin's own code calls.
 const CALLED: [&str; 22] = [

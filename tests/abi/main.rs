@@ -12,6 +12,7 @@ mod discovery;
 mod failover;
 mod fallbacks;
 mod faults;
+mod fleets;
 mod flood;
 mod formats;
 mod garbage;

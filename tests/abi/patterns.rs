@@ -1,5 +1,7 @@
 //! As many patterns as a document may have, and certificates with as many and as long names as are kept.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::host::Host;
@@ -7,7 +9,17 @@ use crate::scene::{Bill, Document, Heritage, Instance, metric, patient_host, sec
 
 const MANY: u32 = 300;
 
-/// A monitor that takes over thousands of clients with long names, and its second round of them.
+/// A monitor that is about to take over clients with long names.
+fn heir(host: &Host, document: &Document) -> Instance {
+    let mut first = Instance::monitor(host, document);
+    host.run_for(&mut [&mut first.vm], seconds(2));
+    Heritage::of_clients(MANY, host.now()).with_long_names().leave(host);
+    first.vm.fault("proxy_get_current_time_nanoseconds").trap_before();
+    assert!(first.vm.tick(first.root).is_err());
+    Instance::monitor(host, document)
+}
+
+/// A monitor that takes over hundreds of clients with long names, and its second round of them.
 fn rounds(bill: &mut Bill, what: &str, overrides: &[Value], silences: &[Value]) -> Host {
     let host = patient_host();
     let monitor = json!({
@@ -17,12 +29,7 @@ fn rounds(bill: &mut Bill, what: &str, overrides: &[Value], silences: &[Value]) 
         "check_cooldown_seconds": 30,
     });
     let document = Document::telling().with("certificate_expiry_monitor", monitor);
-    let mut first = Instance::monitor(&host, &document);
-    host.run_for(&mut [&mut first.vm], seconds(2));
-    Heritage::of_clients(MANY, host.now()).with_long_names().leave(&host);
-    first.vm.fault("proxy_get_current_time_nanoseconds").trap_before();
-    assert!(first.vm.tick(first.root).is_err());
-    let mut monitor = Instance::monitor(&host, &document);
+    let mut monitor = heir(&host, &document);
     host.run_for(&mut [&mut monitor.vm], seconds(60));
     bill.note(&format!("taking over with {what}"), &mut monitor);
     host.run_for(&mut [&mut monitor.vm], seconds(120));
@@ -52,5 +59,65 @@ fn with_hundreds_of_overrides_no_callback_holds_the_main_thread_up() {
     let until = json!({ "until": "2040-01-01T00:00:00Z" });
     let ignoring = overrides(100, anywhere, &json!({ "ignore": true }));
     rounds(&mut bill, "as many as may look everywhere", &ignoring, &overrides(20, anywhere, &until));
+    bill.settle();
+}
+
+#[test]
+fn with_hundreds_of_patterns_of_webhooks_no_callback_holds_the_main_thread_up() {
+    let mut bill = Bill::default();
+    let many = |count: u32, name: &dyn Fn(u32) -> String| (0..count).map(name).collect::<Vec<_>>();
+    let of_domains = many(200, &|n| format!("*.a{n}.internal"));
+    let anywhere = many(33, &|n| format!("*nobody-{n}*"));
+    let monitor = json!({ "thresholds": ["400d"], "short_lived": "off", "check_interval_seconds": 60 });
+    // Told from a name by its end only.
+    let alike = many(200, &|n| format!("??.{}.in*{n}", "a-x-n".repeat(7)));
+    for (what, names) in [("200 names", of_domains), ("33 anywhere", anywhere), ("200 that are nearly so", alike)] {
+        let document = Document::empty().with("certificate_expiry_monitor", monitor.clone());
+        let document = document.webhook(json!({ "names": names }));
+        let host = patient_host();
+        let mut monitor = heir(&host, &document);
+        host.run_for(&mut [&mut monitor.vm], seconds(120));
+        bill.note(what, &mut monitor);
+        assert_eq!(metric(&host, "events_total;.;event=.=CertificateExpiringSoon"), u64::from(MANY), "{what}");
+    }
+    bill.settle();
+}
+
+/// The time of day, in hours and minutes.
+fn clock(at: Duration) -> String {
+    let minutes = at.as_secs() / 60;
+    format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
+}
+
+#[test]
+fn what_waits_for_the_morning_is_looked_at_little_by_little_when_the_clock_is_set_back() {
+    let mut bill = Bill::default();
+    let host = patient_host();
+    let silences = overrides(20, |n| json!(format!("*nobody-{n}*")), &json!({ "until": "2040-01-01T00:00:00Z" }));
+    let evening = Duration::from_secs((host.now().as_secs() / 60 + 2) * 60);
+    let monitor = json!({
+        "silences": silences,
+        "thresholds": ["400d"],
+        "short_lived": "off",
+        "digest": { "interval_seconds": 60 },
+        "quiet_hours": { "from": clock(evening), "to": clock(evening + seconds(6 * 3_600)) },
+    });
+    let document = Document::telling().with("certificate_expiry_monitor", monitor);
+    let mut monitor = heir(&host, &document);
+    // They are found in the last seconds of the day, and a digest waits for ten.
+    host.set_time(evening.saturating_sub(seconds(9)));
+    host.run_for(&mut [&mut monitor.vm], seconds(60));
+    assert_eq!(metric(&host, "outbox_entries;.;webhook=.=ops"), u64::from(MANY));
+    bill.note("until the evening", &mut monitor);
+    for (later, phase) in [(0, "a clock that is set back"), (7 * 3_600, "the morning")] {
+        host.set_time(evening.saturating_sub(seconds(86_400)) + seconds(later));
+        for _ in 0..400 {
+            monitor.tick();
+            host.settle(&mut [&mut monitor.vm]);
+            host.advance(Duration::from_millis(50));
+        }
+        bill.note(phase, &mut monitor);
+    }
+    assert_eq!(metric(&host, "outbox_entries;.;webhook=.=ops"), 0);
     bill.settle();
 }

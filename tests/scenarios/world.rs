@@ -11,11 +11,13 @@ use cert_expiry_monitor::application::observation::{Form, Item, Site};
 use cert_expiry_monitor::config::Config;
 use cert_expiry_monitor::decode::observed;
 use cert_expiry_monitor::domain::{Role, UnixTime, Usage};
+use cert_expiry_monitor::render::fields::Proxy;
 use httpdate::fmt_http_date;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Value, json};
 
 use crate::admin::Admin;
+use crate::store::Store;
 
 /// The end of every certificate in tests/data.
 pub const END: UnixTime = UnixTime::from_secs(1_768_657_912);
@@ -70,6 +72,11 @@ pub struct World {
     calls: Vec<(UnixTime, Call)>,
     /// What listens behind the cluster `envoy_admin`.
     pub admin: Option<Admin>,
+    /// How the proxy calls itself, and what chance makes of that.
+    pub node: String,
+    pub seed: u64,
+    /// What listens behind the cluster `webdis`.
+    pub store: Option<Rc<RefCell<Store>>>,
 }
 
 impl World {
@@ -86,7 +93,7 @@ impl World {
         }
         let now = at(secs);
         Self {
-            monitor: monitor(&document, now, now),
+            monitor: monitor(&document, now, now, ("", 1)),
             document,
             now,
             ticks: 0,
@@ -101,6 +108,9 @@ impl World {
             received: Vec::new(),
             calls: Vec::new(),
             admin: None,
+            node: String::new(),
+            seed: 1,
+            store: None,
         }
     }
 
@@ -146,7 +156,7 @@ impl World {
 
     /// The same with an instance that was configured at another time, and stood by since.
     pub fn restart_configured(&mut self, configured: UnixTime) {
-        self.monitor = monitor(&self.document, configured, self.now);
+        self.monitor = monitor(&self.document, configured, self.now, (&self.node, self.seed));
         for key in Monitor::stored_keys() {
             if let Some(contents) = self.shared_data.get(&key).cloned() {
                 self.input(Input::Restored { key, contents });
@@ -261,6 +271,9 @@ impl World {
             let answer = admin.answer(header(call, ":path").unwrap());
             return Some(Input::Answered(call.id, self.dated(&call.cluster, answer)));
         }
+        if let Some(store) = self.store.as_ref().filter(|_| call.cluster == "webdis") {
+            return store.borrow_mut().answer(call, self.now).map(|answer| Input::Answered(call.id, answer));
+        }
         self.assert_stored(call);
         let once = self.once.remove(&call.cluster).or_else(|| self.exceeds(&call.cluster)).map(Some);
         let answer = once.or_else(|| self.answers.get(&call.cluster).cloned()).unwrap_or(Some(Answer::status(200)));
@@ -311,10 +324,14 @@ pub fn webhook(cluster: &str) -> Value {
     json!({ "name": cluster, "cluster": cluster, "url": "https://hooks.example.com/x", "headers": { "x-id": "{{ id }}" } })
 }
 
-fn monitor(document: &Value, configured: UnixTime, now: UnixTime) -> Monitor {
+fn monitor(document: &Value, configured: UnixTime, now: UnixTime, (node, seed): (&str, u64)) -> Monitor {
     let mut config = Config::load(document.to_string().as_bytes()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let missing = config.resolve(&|_| None).unwrap();
-    Monitor::new(Rc::new(config), missing, configured, now, 1)
+    Monitor::new(Rc::new(config), missing, configured, now, seed).in_office(
+        None,
+        None,
+        Proxy::new(node.as_bytes(), b""),
+    )
 }
 
 /// The certificates in tests/data live for a day: where a document says nothing of thresholds, the default is to mean what

@@ -185,6 +185,10 @@ impl Candidate {
     }
 
     fn lose(&mut self) {
+        if self.standing == Standing::Holding {
+            // Where no successor says that it holds the lease, a stranger has written there.
+            warn!("The lease is in other hands: this instance is the monitor no more epoch={}", self.tenure.epoch);
+        }
         self.standing = Standing::Waiting;
         self.wanted = None;
         self.lease = Watch::new();

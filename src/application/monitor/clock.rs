@@ -12,7 +12,7 @@ use crate::application::ledger::Record;
 use crate::config::Handler;
 use crate::decode::date::date;
 use crate::domain::event::largest_unit;
-use crate::domain::{CertId, Detail, EventKind, Incident, UnixTime};
+use crate::domain::{CertId, Detail, Event, EventKind, Incident, UnixTime};
 
 /// Certificates that are a crowd if they end in the time that is disputed. Of fewer everybody is told at once.
 const CROWD: usize = 3;
@@ -40,24 +40,31 @@ impl Monitor {
     /// Lets nothing wait for longer than it ever would, when the clock was set back.
     pub(super) fn notice_time(&mut self, turn: &mut Turn) {
         let now = turn.now;
-        if now >= std::mem::replace(&mut self.latest, now) {
-            return;
+        if now < std::mem::replace(&mut self.latest, now) {
+            for at in &mut self.ask_at {
+                *at = now.min(*at);
+            }
+            if let Some(discoverer) = &mut self.discoverer {
+                discoverer.hasten(now);
+            }
+            self.outbox.hasten(now);
         }
-        for at in &mut self.ask_at {
-            *at = now.min(*at);
+        // Asking about silences takes its time.
+        while turn.has_work_left() && self.hasten_next(turn) {
+            turn.spend(1);
         }
-        let config = &self.config;
-        if let Some(discoverer) = &mut self.discoverer {
-            discoverer.hasten(now);
-        }
+    }
+
+    fn hasten_next(&mut self, turn: &mut Turn) -> bool {
+        let (config, now) = (&self.config, turn.now);
         let longest = |handler| {
             let delivery = config.handlers.get(handler).and_then(Handler::webhook).map(|webhook| &webhook.delivery);
             let wait = delivery.and_then(|delivery| delivery.batch).map(|(_, wait)| wait).unwrap_or_default();
             let wait = config.expiry.digest.unwrap_or_default().max(wait);
             delivery.map(|delivery| delivery.schedule.longest()).unwrap_or_default().max(wait)
         };
-        self.outbox
-            .hasten(now, longest, &mut |event| silent_until(&config.expiry, event, now, turn).unwrap_or_default());
+        let mut held_until = |event: &Event| silent_until(&config.expiry, event, now, turn).unwrap_or_default();
+        self.outbox.hasten_next(now, longest, &mut held_until)
     }
 
     /// Looks at the clock before anything else is done by it.

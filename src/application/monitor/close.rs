@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Monitor;
-use super::turn::{EVENT, Turn, pruning};
+use super::turn::{EVENT, Turn, comparing, pruning};
 use crate::application::outbox::Entry;
 use crate::application::shards::SHARDS;
 use crate::config::{Handler, Webhook};
@@ -46,7 +46,7 @@ impl Monitor {
     /// Tells those receivers of an alert again that would take it for over otherwise, and have heard of it.
     pub(super) fn post_again(&mut self, event: &Event, noticed_at: UnixTime, owed: &[String], turn: &mut Turn) {
         let config = Rc::clone(&self.config);
-        turn.spend(EVENT);
+        turn.spend(EVENT.saturating_add(comparing(config.effort(event))));
         for (index, handler) in config.handlers.iter().enumerate().filter(|(_, handler)| refreshes(handler)) {
             let is_under_way = owed.contains(&handler.name)
                 || self.outbox.contains(index, &event.about, &event.usage)

@@ -1,6 +1,7 @@
 //! Events on their way into the outbox, and what becomes of those that cannot be delivered.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
@@ -9,7 +10,7 @@ use super::flood::About;
 use super::report::labels;
 use super::turn::{Turn, comparing, looking};
 use crate::application::metric::{Dropped, Metric, Outcome};
-use crate::application::outbox::Entry;
+use crate::application::outbox::{self, Entry};
 use crate::config::{Action, Expiry, Handler, Webhook};
 use crate::domain::time::HOUR;
 use crate::domain::{CertId, Event, EventKind, UnixTime, Usage};
@@ -34,6 +35,7 @@ impl Monitor {
     ) {
         let config = Rc::clone(&self.config);
         let id = event.about;
+        turn.spend(comparing(config.effort(event)));
         // What is owed to a webhook that the document does not have any more goes to those that want it now.
         let is_webhook = |name: &String| config.handlers.iter().any(|known| known.name == *name);
         let has_heirs = owed.is_some_and(|owed| !owed.iter().all(is_webhook));
@@ -46,7 +48,7 @@ impl Monitor {
         let wants = |handler: &Handler| handler.wants(event) || self.was_passed_on(event, handler);
         let wanting: Vec<_> = meant().filter(|(index, handler)| wants(handler) && !self.is_gone(*index)).collect();
         let missing: Vec<_> = meant()
-            .filter(|(index, handler)| handler.misses(event) || (handler.wants(event) && self.is_gone(*index)))
+            .filter(|(index, handler)| handler.misses(event) || (self.is_gone(*index) && handler.wants(event)))
             .collect();
         for (index, handler) in missing {
             self.owe(&id, &event.usage, handler.name.clone());
@@ -78,7 +80,8 @@ impl Monitor {
                 Action::Log(prefix) if is_logged => warn!("{prefix}: {} {}", event.message(), labels(event)),
                 Action::Log(_) => {}
                 Action::Webhook(_) => {
-                    let entry = Entry { not_before, ..Entry::new(event.clone(), noticed_at) };
+                    let claim = self.claim_of(event, handler);
+                    let entry = Entry { not_before, claim, ..Entry::new(event.clone(), noticed_at) };
                     self.post(index, entry, turn);
                 }
             }
@@ -143,6 +146,7 @@ impl Monitor {
     /// Ends the delivery of an entry in vain: the cooldown is given back, another webhook gets it if there is one for that,
     /// and the log says so. Returns when it is tried again.
     pub(super) fn give_up(&mut self, entry: &Entry, handler: usize, outcome: Outcome, turn: &mut Turn) -> UnixTime {
+        turn.spend(comparing(self.config.effort(&entry.event)));
         turn.count(Metric::dropped_total(Dropped::DeliveryFailed), 1);
         self.announce_failure(entry, handler, outcome, turn);
         self.pass_on(entry, handler, turn);
@@ -211,7 +215,8 @@ impl Monitor {
             if self.flood.admits(About::Event, turn.now) {
                 info!("Passing an event on webhook={} from={}", heir.name, self.name_of(handler));
             }
-            let entry = Entry { is_passed_on: true, ..Entry::new(event.clone(), entry.noticed_at) };
+            let claim = self.claim_of(event, heir);
+            let entry = Entry { is_passed_on: true, claim, ..Entry::new(event.clone(), entry.noticed_at) };
             self.post(index, entry, turn);
         }
     }
@@ -277,5 +282,24 @@ pub(super) fn silent_until(expiry: &Expiry, event: &Event, at: UnixTime, turn: &
             turn.spend(comparing(expiry.effort(certificate, usage, &presence.places, &presence.api_ids)));
             expiry.held_until(certificate, usage, presence, severity, at)
         }
+    }
+}
+
+/// What a handler bears; where its document says nothing, the default.
+pub(super) fn terms(handler: &Handler, digest: Option<Duration>) -> outbox::Terms {
+    let Some(Webhook { delivery, format, .. }) = handler.webhook() else { return outbox::Terms::default() };
+    // A webhook with a batch of its own keeps that.
+    let digest = digest.filter(|_| delivery.batch.is_none() && format.digests());
+    let default = outbox::Terms::default();
+    let (failures, open) = delivery.breaker;
+    outbox::Terms {
+        max_pending: delivery.max_pending.unwrap_or(default.max_pending),
+        max_in_flight: delivery.max_in_flight.unwrap_or(default.max_in_flight),
+        breaker: outbox::Limits {
+            failures: failures.unwrap_or(default.breaker.failures),
+            open: open.unwrap_or(default.breaker.open),
+        },
+        batch: delivery.batch.map(|(max, wait)| outbox::Batch { max, wait }),
+        digest: digest.map(|interval| outbox::Digest { interval }),
     }
 }

@@ -7,6 +7,7 @@ mod admin;
 mod admit;
 mod chain;
 mod check;
+mod claim;
 mod clock;
 mod close;
 mod conditions;
@@ -48,16 +49,17 @@ use self::storm::Storms;
 use self::turn::{Turn, WORK};
 use super::clock::Clock;
 use super::effect::{Answer, CallId, Effect};
+use super::fleet::Fleet;
 use super::inventory::Inventory;
 use super::ledger::Ledger;
-use super::outbox::{self, Outbox};
+use super::outbox::Outbox;
 use super::quarantine::Quarantine;
 use super::rounds::{FIRST_CHECK, Rounds};
 use super::shards::{Changes, SHARDS};
 use super::shared_data::Tenure;
 use super::snapshot;
 use super::standing::Standing;
-use crate::config::{Config, Handler, Webhook};
+use crate::config::Config;
 use crate::domain::chance::Chance;
 use crate::domain::{CertId, EventKind, UnixTime, Usage};
 use crate::render::fields::Proxy;
@@ -103,6 +105,7 @@ pub struct Monitor {
     inventory: Inventory,
     ledger: Ledger,
     outbox: Outbox,
+    fleet: Fleet,
     /// The request that is being put together.
     draft: Option<Draft>,
     /// How each handler stands with its receiver.
@@ -116,6 +119,7 @@ pub struct Monitor {
     /// How many entries of each handler's outbox the metrics show.
     waiting_reported: Vec<Option<usize>>,
     chance: Chance,
+    seed: u64,
     /// The time of the last tick.
     latest: UnixTime,
     clock: Clock,
@@ -175,7 +179,9 @@ impl Monitor {
             inventory: Inventory::new(config.expiry.max_certificates),
             conditions: conditions::wanted(&config),
             renewals: Renewals::of(&config),
-            outbox: Outbox::new(config.handlers.iter().map(|handler| terms(handler, config.expiry.digest))),
+            outbox: Outbox::new(config.handlers.iter().map(|handler| deliver::terms(handler, config.expiry.digest))),
+            fleet: Fleet::new("", seed),
+            seed,
             config,
             missing,
             started: false,
@@ -210,6 +216,7 @@ impl Monitor {
     /// Tells who holds the lease, which version of Envoy this is, and how the proxy calls itself.
     #[must_use]
     pub fn in_office(mut self, holder: Option<Tenure>, envoy: Option<(u64, u64)>, proxy: Proxy) -> Self {
+        self.fleet = Fleet::new(&proxy.node, self.seed);
         (self.holder, self.envoy, self.proxy) = (holder, envoy, Rc::new(proxy));
         self
     }
@@ -228,6 +235,7 @@ impl Monitor {
                 if let Some(answer) = self.take_admin_answer(call, answer)
                     && !self.conclude_probe(call, &answer, &turn)
                     && !self.learn(call, &answer, &mut turn)
+                    && !self.conclude_claim(call, &answer, &mut turn)
                 {
                     self.settle(call, &answer, &mut turn);
                     self.note_date(call, &answer, &mut turn);
@@ -248,6 +256,7 @@ impl Monitor {
             || self.probes.is_running()
             || self.discoverer.as_ref().is_some_and(Discoverer::is_busy)
             || self.waking.is_some()
+            || self.outbox.is_hastening()
             || self.has_storms_to_look_for()
             || self.has_abandoned();
         if is_busy || !self.started {
@@ -256,7 +265,7 @@ impl Monitor {
         let watched = self.inventory.next_wakeup().min(self.inventory.next_later());
         let waiting = [self.rounds.next(), self.batch.next(), watched, self.outbox.next()];
         let discovery = self.discoverer.as_ref().map(Discoverer::next);
-        let questions = [self.next_question(), self.renewals.questions.next()];
+        let questions = [self.next_question(), self.renewals.questions.next(), self.next_note()];
         let waiting = waiting.into_iter().chain(questions).chain([self.clock.next(), self.heart.next()]);
         let waiting = waiting.chain(discovery);
         waiting.min().unwrap_or_default()
@@ -287,7 +296,9 @@ impl Monitor {
     /// Whether a monitor that is to end may end now.
     pub fn has_retired(&self, now: UnixTime) -> bool {
         let waits = self.retiring.and_then(|since| now.since(since)).is_some_and(|length| length < LAST_ANSWERS);
-        self.retiring.is_some() && self.changes.is_empty() && !(waits && self.outbox.is_in_flight())
+        self.retiring.is_some()
+            && self.changes.is_empty()
+            && !(waits && (self.outbox.is_in_flight() || self.fleet.is_busy()))
     }
 
     /// Everything that has not been stored yet, for an instance that is ended at once.
@@ -320,6 +331,7 @@ impl Monitor {
             self.ask(turn);
             self.probe(turn);
             self.inquire(turn);
+            self.claim(turn);
             self.send(turn);
             self.abandon(turn);
             self.sweep(turn);
@@ -335,6 +347,7 @@ impl Monitor {
             }
         } else {
             self.store(turn);
+            self.note_told(turn);
         }
         self.report(turn);
     }
@@ -368,24 +381,5 @@ impl Monitor {
             self.admit_listed(listed, turn);
         }
         true
-    }
-}
-
-/// What a handler bears; where its document says nothing, the default.
-fn terms(handler: &Handler, digest: Option<Duration>) -> outbox::Terms {
-    let Some(Webhook { delivery, format, .. }) = handler.webhook() else { return outbox::Terms::default() };
-    // A webhook with a batch of its own keeps that.
-    let digest = digest.filter(|_| delivery.batch.is_none() && format.digests());
-    let default = outbox::Terms::default();
-    let (failures, open) = delivery.breaker;
-    outbox::Terms {
-        max_pending: delivery.max_pending.unwrap_or(default.max_pending),
-        max_in_flight: delivery.max_in_flight.unwrap_or(default.max_in_flight),
-        breaker: outbox::Limits {
-            failures: failures.unwrap_or(default.breaker.failures),
-            open: open.unwrap_or(default.breaker.open),
-        },
-        batch: delivery.batch.map(|(max, wait)| outbox::Batch { max, wait }),
-        digest: digest.map(|interval| outbox::Digest { interval }),
     }
 }

@@ -7,7 +7,7 @@ use log::{error, info, warn};
 use super::Monitor;
 use super::flood::About;
 use super::turn::Turn;
-use crate::application::metric::{Dropped, Metric, Outcome};
+use crate::application::metric::{Dropped, Metric, Outcome, Stored};
 use crate::config::Handler;
 use crate::domain::certificate::IdSource;
 use crate::domain::event::largest_unit;
@@ -48,6 +48,7 @@ impl Monitor {
         }
         self.define_metrics(turn);
         self.open_lanes();
+        self.store_number(turn);
         self.test_webhooks(turn);
         if !self.config.wants(EventKind::ClockSkewSuspected) {
             // Another document has wanted to hear of it.
@@ -69,12 +70,17 @@ impl Monitor {
         for metric in closed.chain(self.webhooks().flat_map(of_webhook)) {
             turn.count(metric, 0);
         }
+        if self.config.cooldown_store.is_some() {
+            for outcome in Stored::ALL {
+                turn.count(Metric::cooldown_store_total(outcome), 0);
+            }
+        }
         if self.discoverer.is_some() {
             turn.count(Metric::discoveries_total(true), 0);
             turn.count(Metric::discoveries_total(false), 0);
             turn.gauge(Metric::last_discovery_seconds(), 0);
         }
-        let disabled = u64::try_from(self.missing.len()).unwrap_or_default();
+        let disabled = u64::try_from(self.disabled()).unwrap_or_default();
         turn.count(Metric::dropped_total(Dropped::WebhookDisabled), disabled);
         turn.count(Metric::failovers_total(), 0);
         turn.gauge(Metric::config_info(self.config.hash), 1);
@@ -89,12 +95,17 @@ impl Monitor {
             |next| format!("next expiry {} in {}", next.name, largest_unit(now.until(next.not_after))),
         );
         let active = self.webhooks().filter(|webhook| webhook.is_active()).count();
-        let disabled = match self.missing.len() {
+        let disabled = match self.disabled() {
             0 => String::new(),
             disabled => format!(", {disabled} disabled"),
         };
         let (certificates, webhooks) = (counted(self.inventory.len(), "certificate"), counted(active, "webhook"));
         format!("watching {certificates} ({roles}), {next}, {webhooks}{disabled}")
+    }
+
+    /// How many webhooks miss a variable.
+    fn disabled(&self) -> usize {
+        self.webhooks().filter(|webhook| webhook.enabled && webhook.is_switched_off).count()
     }
 
     fn webhooks(&self) -> impl Iterator<Item = &Handler> {

@@ -7,6 +7,7 @@ use log::warn;
 use super::Monitor;
 use super::turn::Turn;
 use crate::application::clock::CLOCK;
+use crate::application::fleet::NUMBER;
 use crate::application::metric::{Dropped, Metric, Outcome};
 use crate::application::outbox::Entry;
 use crate::application::quarantine::{QUARANTINE, SUSPECT, decode_ids};
@@ -15,7 +16,7 @@ use crate::application::standing::{STANDINGS, restored};
 use crate::domain::EventKind;
 
 /// Read before everything else: a quarantine must be known before anything is parsed.
-pub(super) const NOTES: [&str; 4] = [QUARANTINE, SUSPECT, STANDINGS, CLOCK];
+pub(super) const NOTES: [&str; 5] = [QUARANTINE, SUSPECT, STANDINGS, CLOCK, NUMBER];
 
 impl Monitor {
     /// Takes over what was found under a key.
@@ -26,8 +27,9 @@ impl Monitor {
                 restored(contents, self.config.hash, &self.config.handlers).map(|known| self.standings = known)
             }
             CLOCK => self.clock.restore(contents, turn.now),
+            NUMBER => self.fleet.restore(contents),
             SUSPECT => decode_ids(contents).map(|ids| ids.into_iter().take(1).for_each(|id| self.quarantine(id, turn))),
-            _ => Snapshot::decode(contents).map(|snapshot| {
+            _ => Snapshot::decode(key, contents).map(|snapshot| {
                 self.storms.take_over(snapshot.told_elsewhere(EventKind::ExpiryStorm));
                 self.take_over_slots(snapshot.told_elsewhere(EventKind::CertificateStale));
                 for undelivered in snapshot.restore(&mut self.inventory, &mut self.ledger, self.discoverer.is_some()) {
@@ -84,7 +86,8 @@ impl Monitor {
                 }
             }
             Some((index, handler)) if handler.is_active() && (is_passed_on || handler.wants(&event)) => {
-                let entry = Entry { tries, is_passed_on, not_before, ..Entry::new(event, noticed_at) };
+                let claim = self.claim_of(&event, handler);
+                let entry = Entry { tries, is_passed_on, not_before, claim, ..Entry::new(event, noticed_at) };
                 let retries = handler.webhook().map(|webhook| &webhook.delivery.schedule);
                 if retries.is_some_and(|schedule| schedule.is_spent(tries)) {
                     // The last try was being made, and nobody knows what came of it.

@@ -74,12 +74,13 @@ impl Monitor {
     }
 
     fn begin(&mut self, now: UnixTime) -> Option<Draft> {
-        let (changes, config) = (&self.changes, &self.config);
+        let (changes, config, fleet) = (&self.changes, &self.config, &self.fleet);
         let may_join = |handler: usize, a: &_, b: &_| {
             let webhook = config.handlers.get(handler).and_then(Handler::webhook);
             webhook.is_some_and(|webhook| webhook.format.may_join(a, b))
         };
-        let (call, handler) = self.outbox.take(now, |id| !changes.contains(id), may_join)?;
+        let (call, handler) =
+            self.outbox.take(now, |id| !changes.contains(id), |handler| fleet.asks(handler), may_join)?;
         Some(Draft { call, handler, items: Vec::new(), size: 0 })
     }
 

@@ -63,6 +63,7 @@ impl Monitor {
                 if self.flood.admits(About::Delivery, turn.now) {
                     debug!("Request to webhook succeeded webhook={name} attempt={}", entry.tries);
                 }
+                self.commit(entry, handler);
                 continue;
             }
             let tries = entry.tries;

@@ -20,6 +20,9 @@ pub(super) const SENDING: u32 = 60;
 /// What every further event in a request costs.
 pub(super) const SENDING_MORE: u32 = 55;
 
+/// What asking the store of a fleet costs, and taking its answer in.
+pub(super) const CLAIMING: u32 = 10;
+
 /// What a list of that many certificates in an event costs beside that.
 pub(super) fn listing(certificates: usize) -> u32 {
     by_size(certificates.saturating_mul(3), 2)

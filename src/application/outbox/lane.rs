@@ -46,6 +46,8 @@ pub struct Terms {
 
 /// The first event of a digest waits so long for others: what happens at the same time is found within seconds.
 const GATHERING: Duration = Duration::from_secs(10);
+/// No other proxy is waited for longer at a time.
+const LONGEST_CLAIM: Duration = Duration::from_secs(400);
 /// Events that one digest tells of.
 const MOST_IN_DIGEST: usize = 1_000;
 
@@ -91,6 +93,8 @@ pub(super) struct Lane {
     pub(super) is_closed: bool,
     /// When the last digest was made.
     last_digest: UnixTime,
+    /// The clock was set back, and what waits up to here was not looked at since.
+    hastening: Option<(UnixTime, u64)>,
 }
 
 impl Lane {
@@ -190,10 +194,46 @@ impl Lane {
         ready.max(self.breaker.admits_from(self.in_flight.len())).max(self.paused_until)
     }
 
+    /// Whether its receiver may be sent something now, but for what is on its way.
+    pub(super) fn may_send(&self, now: UnixTime) -> bool {
+        !self.is_closed && self.breaker.admits_from(self.in_flight.len()).max(self.paused_until) <= now
+    }
+
+    /// Up to when what is due goes with what is due now, if anything is.
+    pub(super) fn reach(&self, now: UnixTime) -> UnixTime {
+        let is_due = self.waiting.first_key_value().is_some_and(|((due, _), _)| *due <= now);
+        if is_due || self.filled_at().is_some_and(|filled| filled <= now) { now.after(self.terms.wait()) } else { now }
+    }
+
+    /// What is due until then.
+    pub(super) fn due_until(&self, until: UnixTime) -> impl Iterator<Item = ((UnixTime, u64), &Entry)> {
+        self.waiting.range(..=(until, u64::MAX)).map(|(key, entry)| (*key, entry))
+    }
+
+    /// How many entries are claimed at a time: what cannot be sent soon is left to others.
+    pub(super) fn most_claimed(&self) -> usize {
+        self.terms.most().max(self.terms.max_in_flight.saturating_mul(2))
+    }
+
+    pub(super) fn get(&self, key: (UnixTime, u64)) -> Option<&Entry> {
+        self.waiting.get(&key)
+    }
+
+    pub(super) fn insert(&mut self, key: (UnixTime, u64), entry: Entry) {
+        self.waiting.insert(key, entry);
+    }
+
+    pub(super) fn remove(&mut self, key: (UnixTime, u64)) -> Option<Entry> {
+        self.waiting.remove(&key)
+    }
+
     /// When a batch is full: those who still wait for company need not any more.
     fn filled_at(&self) -> Option<UnixTime> {
         let batch = self.terms.batch.filter(|_| self.terms.digest.is_none())?;
-        let mut fresh = self.waiting.iter().filter(|((due, _), entry)| entry.is_fresh(due.before(batch.wait)));
+        let mut fresh = self
+            .waiting
+            .iter()
+            .filter(|((due, _), entry)| entry.is_fresh(due.before(batch.wait)) && entry.claim.may_join());
         let ((due, _), _) = fresh.nth(batch.max.checked_sub(1)?)?;
         Some(due.before(batch.wait))
     }
@@ -218,6 +258,7 @@ impl Lane {
         call: CallId,
         now: UnixTime,
         is_stored: &impl Fn(&CertId) -> bool,
+        is_asked: bool,
         may_join: &impl Fn(&Event, &Event) -> bool,
     ) -> bool {
         let most = self.terms.most();
@@ -227,7 +268,8 @@ impl Lane {
         let mut first: Option<&Entry> = None;
         let mut waits_for_storage = false;
         // Only what was never tried goes before its time.
-        for (key, entry) in due.filter(|((due, _), entry)| *due <= now || entry.is_fresh(now)) {
+        let may_go = |entry: &Entry| entry.claim.allows(now);
+        for (key, entry) in due.filter(|((due, _), entry)| (*due <= now || entry.is_fresh(now)) && may_go(entry)) {
             // In their order, whatever else is going on: what is not stored yet is waited for.
             waits_for_storage = !is_stored(&entry.event.about);
             if waits_for_storage {
@@ -246,6 +288,10 @@ impl Lane {
         }
         // Those that wait for company go when there is enough of it.
         let is_due = chosen.first().is_some_and(|(due, _)| *due <= now);
+        let may_wait = chosen.iter().filter_map(|key| self.waiting.get(key)).all(|entry| entry.claim.may_wait(now));
+        if most > 1 && chosen.len() < most && may_wait && (is_asked || self.is_to_claim(now)) {
+            return false;
+        }
         if !is_due && waits_for_storage && chosen.len() < most {
             return false;
         }
@@ -306,19 +352,38 @@ impl Lane {
         self.waiting.pop_first().map(|(_, entry)| entry)
     }
 
-    /// Makes everything due that waits longer than any pause lasts: the clock was set back.
-    pub(super) fn hasten(&mut self, now: UnixTime, longest: Duration, held_until: &mut dyn FnMut(&Event) -> UnixTime) {
-        let late = (now.after(longest), 0);
-        let mut keys = Vec::new();
-        keys.extend(self.waiting.range(late..).map(|(key, _)| *key));
-        for key in keys {
-            let Some(mut entry) = self.waiting.remove(&key) else { continue };
-            // Nights are those of the clock as it is now.
-            entry.not_before = if entry.not_before > now { held_until(&entry.event) } else { entry.not_before };
-            self.waiting.insert((now.max(entry.not_before), key.1), entry);
-        }
+    /// The clock was set back: what waits for longer than any pause lasts is to be looked at, see [`Lane::hasten_next`].
+    pub(super) fn hasten(&mut self, now: UnixTime) {
+        self.hastening = Some((UnixTime::NEVER, u64::MAX));
         self.paused_until = self.paused_until.min(now.after(LONGEST_WISH));
         self.breaker.hasten(&self.terms.breaker, now);
+    }
+
+    /// Makes one more entry due that waits longer than any pause lasts, since before the clock was set back; whether there
+    /// was one. They are taken from the last one on, so that one which stays among them comes up twice at most.
+    pub(super) fn hasten_next(
+        &mut self,
+        now: UnixTime,
+        longest: Duration,
+        held_until: &mut dyn FnMut(&Event) -> UnixTime,
+    ) -> bool {
+        let late = (now.after(longest), 0);
+        let last = self.hastening.and_then(|end| self.waiting.range(..end).next_back());
+        self.hastening = last.map(|(key, _)| *key).filter(|key| *key >= (now.after(LONGEST_CLAIM), 0));
+        let Some(key) = self.hastening else { return false };
+        if key < late && self.waiting.get(&key).is_some_and(|entry| entry.claim.may_join()) {
+            return true;
+        }
+        let Some(mut entry) = self.waiting.remove(&key) else { return false };
+        // Nights are those of the clock as it is now.
+        entry.not_before = if entry.not_before > now { held_until(&entry.event) } else { entry.not_before };
+        self.waiting.insert((now.max(entry.not_before), key.1), entry);
+        true
+    }
+
+    /// Whether there may be more for [`Lane::hasten_next`].
+    pub(super) const fn is_hastening(&self) -> bool {
+        self.hastening.is_some()
     }
 }
 
@@ -327,5 +392,7 @@ fn joins_digests(event: &Event) -> bool {
     event.is_of_certificate() && event.kind != EventKind::WebhookTest && !matches!(event.detail, Detail::Listing(_))
 }
 
+#[cfg(test)]
+mod claims;
 #[cfg(test)]
 mod tests;

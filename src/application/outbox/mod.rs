@@ -1,12 +1,16 @@
 //! Events on their way to webhooks: each stays until its receiver has answered 2xx, or its tries are spent.
 
 mod breaker;
+mod claim;
 mod lane;
+mod turnstile;
 
 use std::time::Duration;
 
 pub use breaker::Limits;
+pub use claim::{Claim, GRACE};
 pub use lane::{Batch, Digest, Terms};
+pub use turnstile::Claimed;
 
 use lane::Lane;
 
@@ -31,13 +35,16 @@ pub struct Entry {
     pub alone: bool,
     /// Whether another event about the same waits in its place while it is being sent.
     pub is_superseded: bool,
+    /// Whether it may go out, as far as other proxies are concerned.
+    pub claim: Claim,
 }
 
 impl Entry {
     /// An entry for an event that was noticed at that time, which nobody has tried to deliver.
     pub const fn new(event: Event, noticed_at: UnixTime) -> Self {
         let not_before = UnixTime::from_secs(0);
-        Self { event, tries: 0, noticed_at, is_passed_on: false, not_before, alone: false, is_superseded: false }
+        let claim = Claim::Needless;
+        Self { event, tries: 0, noticed_at, is_passed_on: false, not_before, alone: false, is_superseded: false, claim }
     }
 
     /// Whether it was never tried, and may wait for company, or go before its time with others.
@@ -125,18 +132,20 @@ impl Outbox {
         self.lanes.iter().flat_map(move |lane| lane.first_certificates(now))
     }
 
-    /// Takes the next entries that are due and stored and may share a request; the call and its handler.
+    /// Takes the next entries that are due and stored and may share a request; the call and its handler. `is_asked`:
+    /// whether the store has been asked for something in a lane.
     pub fn take(
         &mut self,
         now: UnixTime,
         is_stored: impl Fn(&CertId) -> bool,
+        is_asked: impl Fn(usize) -> bool,
         may_join: impl Fn(usize, &Event, &Event) -> bool,
     ) -> Option<(CallId, usize)> {
         let count = self.lanes.len();
         let call = CallId(self.number());
         for index in (self.turn..count).chain(0..self.turn.min(count)) {
             let Some(lane) = self.lanes.get_mut(index).filter(|lane| lane.next() <= now) else { continue };
-            if lane.take(call, now, &is_stored, &|a, b| may_join(index, a, b)) {
+            if lane.take(call, now, &is_stored, is_asked(index), &|a, b| may_join(index, a, b)) {
                 self.turn = index.saturating_add(1);
                 return Some((call, index));
             }
@@ -213,16 +222,24 @@ impl Outbox {
         self.lanes.get_mut(handler)?.take_back()
     }
 
-    /// Makes everything due that waits longer than any pause lasts: the clock was set back.
-    pub fn hasten(
+    /// Nothing waits longer than any pause lasts: the clock was set back. [`Outbox::hasten_next`] does it.
+    pub fn hasten(&mut self, now: UnixTime) {
+        self.lanes.iter_mut().for_each(|lane| lane.hasten(now));
+    }
+
+    /// Makes one entry due that waits too long, or has it wait for the end of silence as it is now; whether there was one.
+    pub fn hasten_next(
         &mut self,
         now: UnixTime,
         longest: impl Fn(usize) -> Duration,
         held_until: &mut dyn FnMut(&Event) -> UnixTime,
-    ) {
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            lane.hasten(now, longest(index), held_until);
-        }
+    ) -> bool {
+        (0..).zip(&mut self.lanes).any(|(index, lane)| lane.hasten_next(now, longest(index), held_until))
+    }
+
+    /// Whether there may be more for [`Outbox::hasten_next`].
+    pub fn is_hastening(&self) -> bool {
+        self.lanes.iter().any(Lane::is_hastening)
     }
 
     /// The entries about the certificates of a shard with their handlers, and when they are due; `None`: they are being

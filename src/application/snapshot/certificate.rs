@@ -89,6 +89,10 @@ pub(super) fn cleaned_places(stored: Vec<String>) -> Vec<String> {
 }
 
 impl StoredCertificate {
+    pub(super) const fn id(&self) -> &CertId {
+        &self.id
+    }
+
     pub(super) fn of(certificate: &Certificate) -> Self {
         let Certificate { name, serial_number, subject, issuer, sans, subject_key_id, authority_key_id, .. } =
             certificate;

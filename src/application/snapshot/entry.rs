@@ -44,6 +44,11 @@ pub(super) struct StoredEntry {
 }
 
 impl StoredEntry {
+    /// What it is about: a certificate, or a place.
+    pub(super) const fn about(&self) -> &CertId {
+        &self.about
+    }
+
     pub(super) fn of(entry: &Entry, webhook: String, tries: u32) -> Self {
         let event = &entry.event;
         Self {

@@ -20,13 +20,17 @@ use self::record::StoredRecord;
 use super::inventory::Inventory;
 use super::ledger::Ledger;
 use super::outbox::{Entry, Outbox};
+use super::shards::shard_of;
 use super::shared_data::{decode, encode};
 use crate::config::Handler;
 use crate::domain::{CertId, EventKind, UnixTime, Usage};
 
+/// What the keys of all shards begin with.
+const KEY: &str = "cert-expiry-monitor/certificates/";
+
 /// The key of a shard in shared data.
 pub(super) fn key(shard: u16) -> String {
-    format!("cert-expiry-monitor/certificates/{shard}")
+    format!("{KEY}{shard}")
 }
 
 /// What a shard holds.
@@ -69,9 +73,15 @@ impl Snapshot {
         })
     }
 
-    /// Reads the contents of a shard; `None` if they are none.
-    pub(super) fn decode(contents: &[u8]) -> Option<Self> {
-        decode(contents)
+    /// Reads the contents of the shard with this key; `None` if they are none. What belongs to another shard was put there
+    /// by somebody else: no change would overwrite it, and every successor would take it over again.
+    pub(super) fn decode(key: &str, contents: &[u8]) -> Option<Self> {
+        let shard: u16 = key.strip_prefix(KEY)?.parse().ok()?;
+        let mut snapshot: Self = decode(contents)?;
+        snapshot.peers.retain(|peer| shard_of(peer.certificate.id()) == shard);
+        snapshot.records.retain(|record| shard_of(&record.id) == shard);
+        snapshot.entries.retain(|entry| shard_of(entry.about()) == shard);
+        Some(snapshot)
     }
 
     /// What was told by events of a kind about something else than one certificate: of what, and in which usage.

@@ -107,6 +107,10 @@ fn known() -> Known {
     Known { inventory, ledger, outbox, handlers, certificate, usage }
 }
 
+fn key_of(known: &Known) -> String {
+    key(shard_of(&known.certificate.id))
+}
+
 fn stored(known: &Known, is_retiring: bool) -> Vec<u8> {
     Snapshot::of(
         shard_of(&known.certificate.id),
@@ -123,7 +127,7 @@ fn stored(known: &Known, is_retiring: bool) -> Vec<u8> {
 fn a_successor_knows_what_was_known() {
     let known = known();
     let (mut inventory, mut ledger) = (Inventory::new(10), Ledger::default());
-    let snapshot = Snapshot::decode(&stored(&known, false)).unwrap();
+    let snapshot = Snapshot::decode(&key_of(&known), &stored(&known, false)).unwrap();
     let undelivered = snapshot.restore(&mut inventory, &mut ledger, true);
     assert_eq!(ledger.get(&known.certificate.id), known.ledger.get(&known.certificate.id));
     let watched = inventory.get(&known.certificate.id).unwrap();
@@ -135,7 +139,7 @@ fn a_successor_knows_what_was_known() {
     );
     let [one] = undelivered.as_slice() else { panic!("{undelivered:?}") };
     assert_eq!((one.webhook.as_str(), one.tries), ("ops", 3), "the next try is counted before it is made");
-    let retired = Snapshot::decode(&stored(&known, true)).unwrap();
+    let retired = Snapshot::decode(&key_of(&known), &stored(&known, true)).unwrap();
     assert_eq!(retired.entries[0].tries, 2, "unless nobody makes it");
     let (_, _, entry) = known.outbox.shard(shard_of(&known.certificate.id)).next().unwrap();
     assert_eq!(one.event, entry.event);
@@ -144,11 +148,22 @@ fn a_successor_knows_what_was_known() {
 
 #[test]
 fn part_of_a_shard_is_nothing() {
-    let stored = stored(&known(), false);
+    let (key, stored) = (key_of(&known()), stored(&known(), false));
     for length in 0..stored.len() {
-        assert!(Snapshot::decode(&stored[..length]).is_none(), "the first {length} bytes");
+        assert!(Snapshot::decode(&key, &stored[..length]).is_none(), "the first {length} bytes");
     }
-    assert!(Snapshot::decode(b"another plugin's text").is_none());
+    assert!(Snapshot::decode(&key, b"another plugin's text").is_none());
+}
+
+#[test]
+fn what_belongs_to_another_shard_is_not_taken_over() {
+    let known = known();
+    let other = key(shard_of(&known.certificate.id).wrapping_add(1));
+    let snapshot = Snapshot::decode(&other, &stored(&known, false)).unwrap();
+    assert!(snapshot.peers.is_empty() && snapshot.records.is_empty() && snapshot.entries.is_empty());
+    for key in ["", "cert-expiry-monitor/certificates/", "cert-expiry-monitor/certificates/65536", "another"] {
+        assert!(Snapshot::decode(key, &stored(&known, false)).is_none(), "{key}");
+    }
 }
 
 #[test]

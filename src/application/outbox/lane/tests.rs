@@ -11,7 +11,7 @@ fn event(kind: EventKind, name: &str) -> Event {
     event
 }
 
-fn soon(name: &str) -> Event {
+pub(super) fn soon(name: &str) -> Event {
     event(EventKind::CertificateExpiringSoon, name)
 }
 
@@ -49,7 +49,7 @@ fn a_receiver_that_asks_for_a_pause_gets_one_at_a_time_and_more_with_every_good_
         let mut taken = 0;
         while lane.next() <= now {
             calls += 1;
-            assert!(lane.take(CallId(calls), now, &|_| true, &|_, _| true));
+            assert!(lane.take(CallId(calls), now, &|_| true, false, &|_, _| true));
             taken += 1;
         }
         taken
@@ -76,9 +76,9 @@ fn what_was_noticed_later_is_never_replaced_and_takes_the_place_of_what_fails() 
     assert!(lane.take_back().is_none());
 
     lane.push(older.clone(), now, 3);
-    assert!(lane.take(CallId(1), now, &|_| true, &|_, _| true));
+    assert!(lane.take(CallId(1), now, &|_| true, false, &|_, _| true));
     lane.push(newer, now, 4);
-    assert!(lane.take(CallId(2), now, &|_| true, &|_, _| true));
+    assert!(lane.take(CallId(2), now, &|_| true, false, &|_, _| true));
     lane.push(older, now.after(Duration::from_secs(1)), 5);
     assert!(lane.take_back().is_none(), "what is being sent was noticed later");
     assert!(lane.answered(CallId(2)).is_some_and(|entries| !entries[0].is_superseded));
@@ -100,7 +100,40 @@ fn those_that_cannot_go_together_do_not_keep_each_other_waiting_once_there_are_e
     let mut calls = 0;
     while lane.next() <= now {
         calls += 1;
-        assert!(lane.take(CallId(calls), now, &|_| true, &same_kind), "nothing to do, and no time to do it");
+        assert!(lane.take(CallId(calls), now, &|_| true, false, &same_kind), "nothing to do, and no time to do it");
     }
     assert_eq!(calls, 1);
+}
+
+#[test]
+fn what_waits_since_before_the_clock_was_set_back_is_looked_at_one_by_one_and_comes_to_an_end() {
+    let mut lane = Lane::new(Terms::default());
+    let (now, hour) = (UnixTime::from_secs(1_000_000), Duration::from_secs(3_600));
+    let soonest = now.after(hour);
+    let future = now.after(1_000 * hour);
+    for (number, (name, due)) in (1..).zip([("soon", soonest), ("late", future), ("held", future), ("last", future)]) {
+        lane.push(Entry { not_before: due, ..Entry::new(soon(name), now) }, due, number);
+    }
+    let mut asked = Vec::new();
+    // Silence lasts for longer than any pause.
+    let morning = now.after(10 * hour);
+    let mut held_until = |event: &Event| {
+        asked.push(event.certificate.name.clone());
+        if event.certificate.name == "held" { morning } else { UnixTime::default() }
+    };
+    let mut looked_at = 0;
+    assert!(!lane.hasten_next(now, 2 * hour, &mut held_until), "the clock goes on");
+    lane.hasten(now);
+    while lane.hasten_next(now, 2 * hour, &mut held_until) {
+        looked_at += 1;
+        assert!(looked_at < 10 && lane.is_hastening());
+    }
+    assert!(!lane.is_hastening());
+    assert_eq!(asked, ["last", "held", "late", "held"]);
+    let mut due: Vec<_> = lane.waiting().map(|(due, entry)| (entry.event.certificate.name.clone(), due)).collect();
+    due.sort_unstable();
+    assert_eq!(
+        due,
+        [("held", morning), ("last", now), ("late", now), ("soon", soonest)].map(|(n, at)| (n.to_owned(), at))
+    );
 }
