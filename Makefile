@@ -8,6 +8,8 @@ WASM := dist/cert_expiry_monitor.wasm
 BUILT := target/wasm32-wasip1/release/cert_expiry_monitor.wasm
 # The build for tests that traps when it is told to; it never gets into dist.
 TRAP := target/trap/cert_expiry_monitor.wasm
+# Somebody else's plugin, which tests put beside ours.
+FOREIGN := target/foreign/foreign.wasm
 SOURCES := $(shell find src templates -type f) Cargo.toml Cargo.lock .cargo/config.toml .cargo/link-wasm
 
 VENV := target/venv
@@ -72,13 +74,20 @@ test-native: ## Unit tests and scenarios in simulated time: seconds
 .PHONY: test-abi
 test-abi: $(WASM) ## The built plugin on a fake host: faults, host calls, instructions
 	cargo test --locked --quiet --test abi
+# Not with the linker script of .cargo, which knows what our plugin implements.
+FOREIGN_BUILD := --release --locked --target wasm32-wasip1 --manifest-path tests/foreign/Cargo.toml --target-dir target/foreign
+$(FOREIGN): export CARGO_TARGET_WASM32_WASIP1_LINKER := rust-lld
+$(FOREIGN): $(wildcard tests/foreign/*.*) | rust-target
+	cargo build $(FOREIGN_BUILD)
+	@cp target/foreign/wasm32-wasip1/release/foreign.wasm $@
+
 
 .PHONY: flood
 flood: $(WASM) ## A hundred thousand clients on the fake host: minutes
 	cargo test --locked --quiet --test abi -- --ignored --nocapture
 
 .PHONY: test-e2e
-test-e2e: $(WASM) $(TRAP) $(VENV_READY) $(OUTSIDERS_READY) $(ALERTMANAGER_READY) ## The built plugin on real Envoy, with real receivers
+test-e2e: $(WASM) $(TRAP) $(FOREIGN) $(VENV_READY) $(OUTSIDERS_READY) $(ALERTMANAGER_READY) $(STORE_READY) ## The built plugin on real Envoy, with real receivers
 	@start=$$(date +%s); \
 	$(PYTHON) -m pytest -c tests/pyproject.toml tests/e2e $(PYTEST) && \
 	echo "end-to-end tests: $$(( $$(date +%s) - start )) s"
@@ -130,6 +139,10 @@ $(OUTSIDERS_READY): tests/outsiders/package.json tests/outsiders/package-lock.js
 	@echo "Installing libraries of receivers from npm into $(OUTSIDERS)"
 	@rm -rf $(OUTSIDERS)
 	@mkdir -p $(OUTSIDERS)
+	cargo fmt --manifest-path tests/foreign/Cargo.toml --check
+	cargo clippy $(FOREIGN_BUILD) -- $(CLIPPY)
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo clippy --locked --all-targets --manifest-path fuzz/Cargo.toml --target-dir target/fuzz -- $(CLIPPY)
 	@cp $^ $(OUTSIDERS)
 	@cd $(OUTSIDERS) && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null && \
 		touch .ready || echo "That failed: tests that need them are skipped"

@@ -1,5 +1,6 @@
 """What receivers and operators may rely on, as checks that several tests share."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,3 +67,17 @@ def wait_for_checks(envoy: Envoy, count: int) -> None:
 def plugin_lines(envoy: Envoy, levels: str = "warning|error|critical") -> list[str]:
     """What the plugin itself said at one of these levels."""
     return envoy.log_lines(rf"\]\[({levels})\]\[wasm\].* wasm log ")
+
+
+def check_each_once(events: list[dict[str, Any]]) -> None:
+    """What the laboratory's certificates are told as, once their two APIs were called: each once."""
+    told = Counter((event["cert_role"], event["cert_name"], event.get("api_id")) for event in events)
+    assert told == {
+        ("server", "localhost", None): 1,
+        ("ca", "Test CA", None): 1,
+        ("upstream", "Upstream Service", "orders-api"): 1,
+        ("upstream", "orders.internal", "orders-api"): 1,
+        ("upstream", "orders.internal", "billing-api"): 1,
+        ("client", "Test Client", "orders-api"): 1,
+        ("client", "Test Client", "billing-api"): 1,
+    }
