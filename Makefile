@@ -22,6 +22,13 @@ OUTSIDERS_READY := $(OUTSIDERS)/.ready
 ALERTMANAGER_VERSION := 0.25.*
 ALERTMANAGER := target/alertmanager
 ALERTMANAGER_READY := $(ALERTMANAGER)/.ready
+# What proxies remember together, with the libraries that these two need and few machines have.
+REDIS_VERSION := 5:7.0.*
+WEBDIS_VERSION := 0.1.9*
+STORE := target/store
+STORE_READY := $(STORE)/.ready
+STORE_PACKAGES := 'redis-server=$(REDIS_VERSION)' 'redis-tools=$(REDIS_VERSION)' 'webdis=$(WEBDIS_VERSION)' libatomic1 \
+	libb64-0d libevent-2.1-7 libhiredis0.14 libjansson4 libjemalloc2 liblzf1
 
 # What V8 of every supported Envoy knows, and rustc uses for this target.
 WASM_FEATURES := --mvp-features --enable-bulk-memory --enable-bulk-memory-opt --enable-call-indirect-overlong \
@@ -150,16 +157,14 @@ $(OUTSIDERS_READY): tests/outsiders/package.json tests/outsiders/package-lock.js
 # Debian's binary looks for its templates where only root can put them; a path that is as long, but relative, is not.
 $(ALERTMANAGER_READY): tests/outsiders/apt.conf
 	@echo "Fetching Debian's prometheus-alertmanager $(ALERTMANAGER_VERSION) into $(ALERTMANAGER)"
-	@rm -rf $(ALERTMANAGER)
-	@mkdir -p $(ALERTMANAGER)/lists/partial $(ALERTMANAGER)/cache/archives/partial
-	@cp $< $(ALERTMANAGER)
-	@cd $(ALERTMANAGER) && apt-get -c ./apt.conf -qq update && \
-		apt-get -c ./apt.conf -qq download 'prometheus-alertmanager=$(ALERTMANAGER_VERSION)' && \
-		dpkg-deb -x prometheus-alertmanager_*.deb root && \
+	@{ $(call unpack,$(ALERTMANAGER),'prometheus-alertmanager=$(ALERTMANAGER_VERSION)') && \
 		LC_ALL=C sed -i 's|/usr/share/prometheus/alertmanager|usr/share/prometheus/alertmanager/|g' \
 			root/usr/bin/prometheus-alertmanager && \
-		rm -rf lists cache *.deb && \
-		touch .ready || echo "That failed: tests that need it are skipped"
+		touch .ready; } || echo "That failed: tests that need it are skipped"
+
+$(STORE_READY): tests/outsiders/apt.conf
+	@echo "Fetching Debian's redis $(REDIS_VERSION) and webdis $(WEBDIS_VERSION) into $(STORE)"
+	@{ $(call unpack,$(STORE),$(STORE_PACKAGES)) && touch .ready; } || echo "That failed: tests that need them are skipped"
 
 $(WASM_OPT):
 	@echo "Installing wasm-opt of Binaryen $(BINARYEN_VERSION) into target/tools"
@@ -173,3 +178,10 @@ $(DENY):
 $(OHA):
 	@echo "Installing oha $(OHA_VERSION) into target/tools"
 	@cargo install --quiet --locked --root target/tools --version $(OHA_VERSION) oha
+# $(call unpack,folder,packages): what Debian has of them, in the folder and nowhere else.
+define unpack
+rm -rf $(1) && mkdir -p $(1)/lists/partial $(1)/cache/archives/partial && cp tests/outsiders/apt.conf $(1) && \
+	cd $(1) && apt-get -c ./apt.conf -qq update && apt-get -c ./apt.conf -qq download $(2) && \
+	ls *.deb | xargs -I % dpkg-deb -x % root && rm -rf lists cache *.deb
+endef
+

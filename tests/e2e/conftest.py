@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from e2e.fleet import Fleet
 from e2e.story import Story
 from lab.alertmanager import Alertmanager, notifying
+from lab.daemon import Daemon
 from lab.receiver import Receiver
 from lab.scene import Scene
+from lab.store import Redis, Webdis
 from lab.verdict import MissingError
 
 # With this variable set, a skip is a failure.
@@ -49,6 +52,25 @@ def alertmanager(tmp_path: Path, people: Receiver) -> Iterator[Alertmanager]:
         yield alertmanager
 
 
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    with Redis(tmp_path / "store") as redis:
+        yield redis
+
+
+@pytest.fixture
+def webdis(redis: Redis) -> Iterator[Webdis]:
+    with Webdis(redis) as webdis:
+        yield webdis
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, webdis: Webdis) -> Iterator[Fleet]:
+    """Three Envoys that are not started yet."""
+    with Fleet(tmp_path, webdis.port) as fleet:
+        yield fleet
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -60,10 +82,11 @@ def pytest_runtest_makereport(
     refuse_skip(report)
     if report.failed:
         for player in item.funcargs.values():
-            if isinstance(player, Scene) and player.envoy:
-                report.sections.append(("the end of Envoy's log", player.envoy.tail()))
-            if isinstance(player, Alertmanager):
-                report.sections.append(("the end of Alertmanager's log", player.tail()))
+            for scene in player.scenes if isinstance(player, Fleet) else [player]:
+                if isinstance(scene, Scene) and scene.envoy:
+                    report.sections.append((f"the end of Envoy's log in {scene.directory}", scene.envoy.tail()))
+            if isinstance(player, Daemon):
+                report.sections.append((f"the end of the log of {player.name}", player.tail()))
     return report
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from lab import REPOSITORY, outsiders
 from lab.alertmanager import Alertmanager
+from lab.store import Redis
 from lab.verdict import MissingError
 
 BODIES = Path(__file__).with_name("test_outsiders_bodies.py")
@@ -40,7 +41,10 @@ def test_what_is_not_installed_is_missing_by_name(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("lab.outsiders.INSTALLED", tmp_path / "target")
     with pytest.raises(MissingError, match="npm packages are not in target"):
         outsiders.adaptive_card({"version": "1.4"})
-    monkeypatch.setattr("lab.alertmanager.REPOSITORY", tmp_path)
+    monkeypatch.setattr("lab.daemon.REPOSITORY", tmp_path)
     monkeypatch.setattr("lab.alertmanager.UNPACKED", tmp_path / "target")
     with pytest.raises(MissingError, match="prometheus-alertmanager is not in target"), Alertmanager(tmp_path, {}):
+        pass
+    monkeypatch.setattr("lab.store.UNPACKED", tmp_path / "target")
+    with pytest.raises(MissingError, match="redis-server is not in target"), Redis(tmp_path):
         pass

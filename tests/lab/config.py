@@ -15,6 +15,8 @@ SHIPPED = REPOSITORY / "envoy" / "envoy.yaml"
 OLDER = REPOSITORY / "envoy" / "envoy-1.36.yaml"
 # What either of them needs for probes.
 PROBING = REPOSITORY / "envoy" / "probes.yaml"
+# What either of them needs to report together with other proxies.
+FLEET = REPOSITORY / "envoy" / "fleet.yaml"
 ANY = "type.googleapis.com/google.protobuf."
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 FOLLOWED = "listeners.yaml"
@@ -90,6 +92,10 @@ class Configuration:
         self.plugin.setdefault("discovery", {}).update(self._probing["discovery"])
         self.listeners += self._probing["listeners"]
         self.document["static_resources"]["clusters"] += self._probing["clusters"]
+
+    def join_fleet(self) -> None:
+        """Have the plugin ask other proxies what was told already, as the shipped file says."""
+        join_fleet(self.document)
 
     def place_listener(self, listener: str, port: int) -> None:
         """Say where a listener listens; a cluster of its name is what calls it."""
@@ -198,6 +204,16 @@ def parts(document: Any) -> list[Document]:
     if not isinstance(document, dict):
         return []
     return [document] if "vm_config" in document else parts(list(document.values()))
+
+
+def join_fleet(document: Document) -> None:
+    """Put into a shipped document what the file for fleets says."""
+    fleet: Document = yaml.safe_load(FLEET.read_text())
+    # Of each the anchors make one object for all parts.
+    part = parts(document)[0]
+    part["configuration"]["value"]["cooldown_store"] = fleet["cooldown_store"]
+    part["vm_config"]["environment_variables"]["host_env_keys"] += fleet["host_env_keys"]
+    document["static_resources"]["clusters"] += fleet["clusters"]
 
 
 def named(name: str, things: list[Document]) -> Document:

@@ -13,8 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import yaml
+
 from lab import wait
-from lab.config import SHIPPED
+from lab.config import SHIPPED, join_fleet
 from lab.receiver import Request
 from lab.scene import Cast, Scene
 
@@ -84,7 +86,10 @@ def write_files(directory: Path) -> int:
     cast = Cast()
     cast.write(directory / "certs")
     (directory / "envoy.yaml").write_text(SHIPPED.read_text())
-    print(f"{directory}: certificates for three more days, and envoy.yaml as it is shipped")
+    fleet = yaml.safe_load(SHIPPED.read_text())
+    join_fleet(fleet)
+    (directory / "fleet.yaml").write_text(yaml.safe_dump(fleet, sort_keys=False))
+    print(f"{directory}: certificates for three more days, envoy.yaml as it is shipped, and fleet.yaml with a store")
     return 0
 
 

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -19,6 +19,8 @@ from lab.holdings import Holdings
 from lab.receiver import Receiver
 from lab.server import reserved_port
 from lab.upstream import Upstream
+
+T = TypeVar("T")
 
 PLUGIN = REPOSITORY / "dist" / "cert_expiry_monitor.wasm"
 # The build that traps when it is told to. Never shipped.
@@ -126,6 +128,10 @@ class Scene:
     def log_connections(self) -> None:
         """Have the access loggers of the shipped file observe beside the filter."""
         self.configuration.put_loggers(INGRESS, *self._loggers)
+
+    def run(self, server: AbstractContextManager[T]) -> T:
+        """Have something run for as long as the scene lasts."""
+        return self._running.enter_context(server)
 
     def start(
         self, version: str | None = None, concurrency: int = 1, environment: Mapping[str, str] | None = None
