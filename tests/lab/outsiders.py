@@ -1,4 +1,4 @@
-"""Payloads and signatures checked by the libraries that receivers use, none of which is ours.
+"""Payloads, signatures and manifests checked by the libraries that receivers use, none of which is ours.
 
 A check returns, or raises `RefusedError` with the words of the library.
 """
@@ -24,7 +24,7 @@ from lab.receiver import Request
 from lab.verdict import MissingError, RefusedError
 
 INSTALLED = REPOSITORY / "target" / "outsiders"
-CHECKS = REPOSITORY / "tests" / "outsiders" / "check.mjs"
+SCRIPTS = REPOSITORY / "tests" / "outsiders"
 NODE_SECONDS = 30
 
 # How old a signed request may be, or how young. Stripe's and those of Standard Webhooks agree.
@@ -88,6 +88,11 @@ def adaptive_card(*cards: Mapping[str, Any]) -> None:
     if any("version" not in card for card in cards):
         raise RefusedError("adaptivecards would take it, but the card has no version")
     _ask_each("adaptive_card", [{"card": card} for card in cards])
+
+
+def manifests(*resources: Mapping[str, Any]) -> None:
+    """The models of their kinds know every key of these resources of Kubernetes, and take what stands there."""
+    _answers("manifests.mjs", list(resources))
 
 
 def slack_blocks(blocks: Sequence[Mapping[str, Any]]) -> None:
@@ -185,22 +190,27 @@ def _ask(check: str, **what: Any) -> Any:
 
 def _ask_each(check: str, each: Sequence[Mapping[str, Any]]) -> list[Any]:
     """The same for several things at once: most of the time Node loads its libraries."""
+    return [answer.get("understood") for answer in _answers("check.mjs", {"check": check, "each": each})]
+
+
+def _answers(script: str, asked: Any) -> list[dict[str, Any]]:
+    """What a script of ours in Node answers, if all of it is well."""
     if not (INSTALLED / ".ready").exists():
         raise MissingError(
             f"the npm packages are not in {INSTALLED.relative_to(REPOSITORY)}: make test-e2e installs them"
         )
     result = subprocess.run(
         # Not as a file: a script's packages are looked up beside it, those of a text where Node runs.
-        ["node", "--input-type=module", "--eval", CHECKS.read_text()],
+        ["node", "--input-type=module", "--eval", (SCRIPTS / script).read_text()],
         cwd=INSTALLED,
-        input=json.dumps({"check": check, "each": each}),
+        input=json.dumps(asked),
         capture_output=True,
         text=True,
         timeout=NODE_SECONDS,
     )
     if result.returncode:
-        raise RuntimeError(f"{CHECKS.name} failed:\n{result.stderr}")
+        raise RuntimeError(f"{script} failed:\n{result.stderr}")
     answers = json.loads(result.stdout)
     if refusals := [answer["error"] for answer in answers if not answer["ok"]]:
         raise RefusedError("; ".join(refusals))
-    return [answer.get("understood") for answer in answers]
+    return answers
