@@ -38,8 +38,21 @@ WASM_OPT := target/tools/binaryen/node_modules/binaryen/bin/wasm-opt
 
 DENY_VERSION := 0.20.2
 DENY := target/tools/bin/cargo-deny
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := target/tools/bin/cargo-fuzz
 OHA_VERSION := 1.16.0
 OHA := target/tools/bin/oha
+
+# Certificates that the makers of PyPI's cryptography test with: fuzzing begins with them.
+VECTORS_VERSION := 50.0.2
+VECTORS := target/vectors
+VECTORS_READY := $(VECTORS)/.ready
+
+# All targets, or one: make fuzz FUZZ=certificate
+FUZZ ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_SECONDS ?= 300
+# Sanitizers are for nightly compilers; this variable makes the stable one take them.
+FUZZ_BUILD = RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) fuzz build --fuzz-dir fuzz --target-dir target/fuzz
 
 # What the Rust targets share, so that CI and people see the same warnings.
 CLIPPY := -D warnings
@@ -61,6 +74,13 @@ $(TRAP): $(SOURCES) | rust-target
 	cargo rustc --release --locked --features trap --target wasm32-wasip1 --crate-type cdylib --target-dir target/trap
 	@cp target/trap/wasm32-wasip1/release/cert_expiry_monitor.wasm $@
 
+# Not with the linker script of .cargo, which knows what our plugin implements.
+FOREIGN_BUILD := --release --locked --target wasm32-wasip1 --manifest-path tests/foreign/Cargo.toml --target-dir target/foreign
+$(FOREIGN): export CARGO_TARGET_WASM32_WASIP1_LINKER := rust-lld
+$(FOREIGN): $(wildcard tests/foreign/*.*) | rust-target
+	cargo build $(FOREIGN_BUILD)
+	@cp target/foreign/wasm32-wasip1/release/foreign.wasm $@
+
 .PHONY: demo
 demo: $(WASM) $(VENV_READY) ## Watch real events leave a real Envoy (DEMO_KEEP=1 keeps it up)
 	@PYTHONPATH=tests $(PYTHON) -m lab.demo
@@ -72,22 +92,15 @@ test: ## Run everything that must pass
 	echo "all tests, with what had to be built first: $$(( $$(date +%s) - start )) s"
 
 .PHONY: test-native
-test-native: ## Unit tests and scenarios in simulated time: seconds
-	cargo test --locked --no-run --lib --test scenarios --test repository
+test-native: ## Unit tests, scenarios in simulated time, the corpus of fuzzing: seconds
+	cargo test --locked --no-run --lib --test scenarios --test corpus --test repository
 	@start=$$(date +%s); \
-	cargo test --locked --quiet --lib --test scenarios --test repository && \
+	cargo test --locked --quiet --lib --test scenarios --test corpus --test repository && \
 	echo "native tests: $$(( $$(date +%s) - start )) s"
 
 .PHONY: test-abi
 test-abi: $(WASM) ## The built plugin on a fake host: faults, host calls, instructions
 	cargo test --locked --quiet --test abi
-# Not with the linker script of .cargo, which knows what our plugin implements.
-FOREIGN_BUILD := --release --locked --target wasm32-wasip1 --manifest-path tests/foreign/Cargo.toml --target-dir target/foreign
-$(FOREIGN): export CARGO_TARGET_WASM32_WASIP1_LINKER := rust-lld
-$(FOREIGN): $(wildcard tests/foreign/*.*) | rust-target
-	cargo build $(FOREIGN_BUILD)
-	@cp target/foreign/wasm32-wasip1/release/foreign.wasm $@
-
 
 .PHONY: flood
 flood: $(WASM) ## A hundred thousand clients on the fake host: minutes
@@ -103,6 +116,19 @@ test-e2e: $(WASM) $(TRAP) $(FOREIGN) $(VENV_READY) $(OUTSIDERS_READY) $(ALERTMAN
 soak: $(WASM) $(OHA) $(VENV_READY) ## Ten minutes of traffic, reloads and failing receivers (SOAK_SECONDS=600)
 	@PYTHONPATH=tests $(PYTHON) -m lab.soak
 
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## Five minutes of hostile input for every border (FUZZ=certificate, FUZZ_SECONDS=300)
+	$(FUZZ_BUILD)
+	@printf '%s\n' $(FUZZ) | FUZZ_SECONDS=$(FUZZ_SECONDS) xargs -P 2 -n 1 fuzz/run
+
+.PHONY: fuzz-corpus
+fuzz-corpus: $(CARGO_FUZZ) $(VECTORS_READY) ## Keep what fuzzing has learned, in few files
+	$(FUZZ_BUILD)
+	@rm -rf target/fuzz/seeds
+	cargo run --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --example seeds -- \
+		target/fuzz/seeds $(VECTORS)/cryptography_vectors/x509
+	@printf '%s\n' $(FUZZ) | xargs -P 2 -n 1 fuzz/keep
+
 .PHONY: record
 record: $(VENV_READY) ## Record anew what the admin interface of every supported Envoy answers
 	@PYTHONPATH=tests $(PYTHON) -m lab.record
@@ -113,8 +139,13 @@ lint: $(VENV_READY) $(DENY) | rust-target ## Check formatting, lints on both tar
 	cargo clippy --locked --all-targets -- $(CLIPPY)
 	cargo clippy --locked --target wasm32-wasip1 -- $(CLIPPY)
 	cargo clippy --locked --target wasm32-wasip1 --features trap -- $(CLIPPY)
+	cargo fmt --manifest-path tests/foreign/Cargo.toml --check
+	cargo clippy $(FOREIGN_BUILD) -- $(CLIPPY)
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo clippy --locked --all-targets --manifest-path fuzz/Cargo.toml --target-dir target/fuzz -- $(CLIPPY)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
+	$(DENY) --locked --manifest-path fuzz/Cargo.toml check --hide-inclusion-graph bans licenses sources
 	$(VENV)/bin/ruff check tests
 	$(VENV)/bin/ruff format --check tests
 	$(VENV)/bin/ruff check --config tests/pyproject.toml examples
@@ -123,6 +154,8 @@ lint: $(VENV_READY) $(DENY) | rust-target ## Check formatting, lints on both tar
 .PHONY: fmt
 fmt: $(VENV_READY) ## Format everything
 	cargo fmt
+	cargo fmt --manifest-path tests/foreign/Cargo.toml
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(VENV)/bin/ruff format tests
 	$(VENV)/bin/ruff format --config tests/pyproject.toml examples
 
@@ -146,13 +179,16 @@ $(OUTSIDERS_READY): tests/outsiders/package.json tests/outsiders/package-lock.js
 	@echo "Installing libraries of receivers from npm into $(OUTSIDERS)"
 	@rm -rf $(OUTSIDERS)
 	@mkdir -p $(OUTSIDERS)
-	cargo fmt --manifest-path tests/foreign/Cargo.toml --check
-	cargo clippy $(FOREIGN_BUILD) -- $(CLIPPY)
-	cargo fmt --check --manifest-path fuzz/Cargo.toml
-	cargo clippy --locked --all-targets --manifest-path fuzz/Cargo.toml --target-dir target/fuzz -- $(CLIPPY)
 	@cp $^ $(OUTSIDERS)
 	@cd $(OUTSIDERS) && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null && \
 		touch .ready || echo "That failed: tests that need them are skipped"
+
+# $(call unpack,folder,packages): what Debian has of them, in the folder and nowhere else.
+define unpack
+rm -rf $(1) && mkdir -p $(1)/lists/partial $(1)/cache/archives/partial && cp tests/outsiders/apt.conf $(1) && \
+	cd $(1) && apt-get -c ./apt.conf -qq update && apt-get -c ./apt.conf -qq download $(2) && \
+	ls *.deb | xargs -I % dpkg-deb -x % root && rm -rf lists cache *.deb
+endef
 
 # Debian's binary looks for its templates where only root can put them; a path that is as long, but relative, is not.
 $(ALERTMANAGER_READY): tests/outsiders/apt.conf
@@ -175,13 +211,16 @@ $(DENY):
 	@echo "Installing cargo-deny $(DENY_VERSION) into target/tools"
 	@cargo install --quiet --locked --root target/tools --version $(DENY_VERSION) cargo-deny
 
+$(CARGO_FUZZ):
+	@echo "Installing cargo-fuzz $(CARGO_FUZZ_VERSION) into target/tools"
+	@cargo install --quiet --locked --root target/tools --version $(CARGO_FUZZ_VERSION) cargo-fuzz
+
+$(VECTORS_READY): | $(VENV_READY)
+	@echo "Fetching cryptography-vectors $(VECTORS_VERSION) into $(VECTORS)"
+	@$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --dest $(VECTORS) \
+		cryptography-vectors==$(VECTORS_VERSION)
+	@cd $(VECTORS) && python3 -m zipfile -e *.whl . && rm *.whl && touch .ready
+
 $(OHA):
 	@echo "Installing oha $(OHA_VERSION) into target/tools"
 	@cargo install --quiet --locked --root target/tools --version $(OHA_VERSION) oha
-# $(call unpack,folder,packages): what Debian has of them, in the folder and nowhere else.
-define unpack
-rm -rf $(1) && mkdir -p $(1)/lists/partial $(1)/cache/archives/partial && cp tests/outsiders/apt.conf $(1) && \
-	cd $(1) && apt-get -c ./apt.conf -qq update && apt-get -c ./apt.conf -qq download $(2) && \
-	ls *.deb | xargs -I % dpkg-deb -x % root && rm -rf lists cache *.deb
-endef
-
