@@ -176,6 +176,35 @@ fn while_a_receiver_goes_for_good_no_callback_holds_the_main_thread_up() {
 }
 
 #[test]
+fn when_a_request_with_a_thousand_events_fails_no_callback_holds_the_main_thread_up() {
+    let mut bill = Bill::default();
+    let rescue = json!({ "name": "rescue", "cluster": "rescue", "events": [] });
+    let digest = json!({ "digest": { "interval_seconds": 60 } });
+    let batch = json!({ "max": 50, "wait_seconds": 10 });
+    for (status, delivered, rescued) in [(200, 1_000, 0), (410, 0, 1_000), (400, 0, 1_000), (500, 0, 0)] {
+        for (what, rules, batch) in [("a digest", &digest, None), ("batches", &json!({}), Some(&batch))] {
+            let mut webhook = json!({ "on_failure": "rescue" });
+            if let Some(batch) = batch {
+                webhook["batch"] = batch.clone();
+            }
+            let document = Document::empty().with("certificate_expiry_monitor", rules.clone());
+            let document = document.webhook(webhook).webhook(rescue.clone());
+            let host = patient_host();
+            host.receiver(RECEIVER, move |_| Some(Answer::status(status)));
+            host.receiver("rescue", |_| Some(Answer::status(200)));
+            let mut monitor = monitor(&host, &document);
+            observe(&host, &ending_in(86_400), 1_000);
+            host.run_for(&mut [&mut monitor.vm], seconds(200));
+            bill.note(&format!("{what} that is answered {status}"), &mut monitor);
+            let count =
+                |webhook: &str| metric(&host, &format!("deliveries_total;.;webhook=.={webhook};.;outcome=.=delivered"));
+            assert_eq!((count("ops"), count("rescue")), (delivered, rescued), "{what}, {status}");
+        }
+    }
+    bill.settle();
+}
+
+#[test]
 fn while_a_receiver_refuses_everything_no_callback_holds_the_main_thread_up() {
     let host = patient_host();
     host.receiver(RECEIVER, |_| Some(Answer::reset()));

@@ -13,6 +13,7 @@ mod close;
 mod conditions;
 mod deliver;
 mod discover;
+mod failure;
 mod flood;
 mod greet;
 mod heartbeat;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use self::clock::Waking;
 use self::discover::Discoverer;
+use self::failure::Failure;
 use self::flood::Flood;
 use self::heartbeat::Heart;
 use self::incident::Slot;
@@ -108,6 +110,8 @@ pub struct Monitor {
     fleet: Fleet,
     /// The request that is being put together.
     draft: Option<Draft>,
+    /// What has failed and is not decided about yet.
+    failures: Vec<Failure>,
     /// How each handler stands with its receiver.
     standings: Vec<Standing>,
     /// The question that each handler's receiver has been asked.
@@ -190,6 +194,7 @@ impl Monitor {
             retiring: None,
             ledger: Ledger::default(),
             draft: None,
+            failures: Vec::new(),
             standings: vec![Standing::default(); count],
             asked: vec![None; count],
             ask_at: vec![UnixTime::default(); count],
@@ -258,7 +263,7 @@ impl Monitor {
             || self.waking.is_some()
             || self.outbox.is_hastening()
             || self.has_storms_to_look_for()
-            || self.has_abandoned();
+            || self.has_to_decide();
         if is_busy || !self.started {
             return UnixTime::default();
         }
@@ -316,6 +321,7 @@ impl Monitor {
         if !self.started {
             return;
         }
+        self.go_on_deciding(turn);
         if self.retiring.is_none() {
             self.look_at_clock(turn);
             self.notice_time(turn);
@@ -333,7 +339,6 @@ impl Monitor {
             self.inquire(turn);
             self.claim(turn);
             self.send(turn);
-            self.abandon(turn);
             self.sweep(turn);
             self.check_round(turn);
             self.look_for_storms(turn);

@@ -1,38 +1,20 @@
-//! What an answer means for the events that it is about.
+//! What an answer says of the receiver, and of the events that were sent to it.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
 use super::Monitor;
+use super::failure::{Failure, Wish};
 use super::flood::About;
-use super::turn::{EVENT, Turn};
+use super::turn::Turn;
 use crate::application::effect::{Answer, CallId, Response};
 use crate::application::metric::{Metric, Outcome};
-use crate::application::outbox::Entry;
-use crate::config::Handler;
 use crate::decode::retry_after::retry_after;
-use crate::domain::UnixTime;
 use crate::domain::delivery::{Fate, fate};
 
 /// A receiver that asks for no pause at all gets this one.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// What a receiver says in `Retry-After`.
-#[derive(Clone, Copy)]
-struct Wish {
-    length: Duration,
-    /// Whether it knows that it will take events then: it counts requests (429). Others hope so.
-    is_exact: bool,
-}
-
-impl Wish {
-    /// The pause that follows, where it would be `pause` otherwise.
-    fn instead_of(self, pause: Duration) -> Duration {
-        if self.is_exact { self.length } else { self.length.max(pause) }
-    }
-}
 
 impl Monitor {
     /// Takes note of a call's end.
@@ -49,71 +31,42 @@ impl Monitor {
         self.settle_all(call, outcome, response, turn);
     }
 
-    /// Decides about all entries of a call.
+    /// Takes note of what has become of a call's entries.
     pub(super) fn settle_all(&mut self, call: CallId, outcome: Outcome, response: Option<&Response>, turn: &mut Turn) {
-        let Some((handler, entries)) = self.outbox.answered(call) else { return };
-        let name = self.name_of(handler);
-        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        turn.count(Metric::deliveries_total(&name, outcome), count);
-        let wish = self.note_health(handler, outcome, response, turn);
-        let is_shared = entries.len() > 1;
-        for entry in entries {
-            self.changes.note(&entry.event.about);
-            if outcome == Outcome::Delivered {
-                if self.flood.admits(About::Delivery, turn.now) {
-                    debug!("Request to webhook succeeded webhook={name} attempt={}", entry.tries);
-                }
-                self.commit(entry, handler);
-                continue;
-            }
-            let tries = entry.tries;
+        if outcome == Outcome::Delivered {
+            self.note_delivery(call, turn);
+        } else if let Some((handler, count)) = self.outbox.failed(call) {
+            self.count_deliveries(handler, outcome, count, turn);
+            let wish = self.note_health(handler, outcome, response, turn);
             // Chance is drawn once for all of them: what goes together stays together.
-            let next = self.go_on_after(outcome, entry, handler, is_shared, wish, turn);
-            self.log_failure(handler, outcome, response, tries, next, turn);
-        }
-        self.chance.draw();
-        if outcome == Outcome::Gone {
-            self.dismiss(handler, turn);
+            let (at, chance) = (turn.now, self.chance);
+            self.chance.draw();
+            if outcome == Outcome::Gone {
+                self.dismiss(handler, turn);
+            }
+            let status = response.map(|response| response.status);
+            let is_shared = count > 1;
+            self.decide(Failure { call, handler, outcome, status, wish, is_shared, at, chance }, turn);
         }
     }
 
-    /// Decides about an entry whose delivery has failed; returns when it is tried again.
-    fn go_on_after(
-        &mut self,
-        outcome: Outcome,
-        mut entry: Entry,
-        handler: usize,
-        is_shared: bool,
-        wish: Option<Wish>,
-        turn: &mut Turn,
-    ) -> UnixTime {
-        if entry.is_superseded {
-            // That one is tried in its place.
-            return turn.now;
-        }
-        let is_final =
-            matches!(outcome, Outcome::Refused | Outcome::Gone | Outcome::TemplateError) || self.is_gone(handler);
-        let config = Rc::clone(&self.config);
-        let schedule =
-            config.handlers.get(handler).and_then(Handler::webhook).map(|webhook| &webhook.delivery.schedule);
-        let pause = if !is_final {
-            let mut chance = self.chance;
-            schedule.and_then(|schedule| schedule.pause(entry.tries, &mut chance))
-        } else if is_shared && !self.is_gone(handler) && outcome != Outcome::Gone {
-            // One of several may be to blame for all of them: each goes alone.
-            entry.alone = true;
-            Some(Duration::ZERO)
-        } else {
-            None
-        };
-        match pause {
-            Some(pause) => {
-                let next = turn.now.after(wish.map_or(pause, |wish| wish.instead_of(pause)));
-                self.outbox.push(handler, entry, next);
-                next
+    fn note_delivery(&mut self, call: CallId, turn: &mut Turn) {
+        let Some((handler, entries)) = self.outbox.answered(call) else { return };
+        self.count_deliveries(handler, Outcome::Delivered, entries.len(), turn);
+        self.note_health(handler, Outcome::Delivered, None, turn);
+        for entry in entries {
+            self.changes.note(&entry.event.about);
+            if self.flood.admits(About::Delivery, turn.now) {
+                debug!("Request to webhook succeeded webhook={} attempt={}", self.name_of(handler), entry.tries);
             }
-            None => self.give_up(&entry, handler, outcome, turn),
+            self.commit(entry, handler);
         }
+        self.chance.draw();
+    }
+
+    fn count_deliveries(&self, handler: usize, outcome: Outcome, count: usize, turn: &mut Turn) {
+        let metric = Metric::deliveries_total(&self.name_of(handler), outcome);
+        turn.count(metric, u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// What an answer says about the receiver: whether it is there, and how long it asks to be left alone.
@@ -157,50 +110,6 @@ impl Monitor {
         self.outbox.set_closed(handler, true);
         self.discard_draft(Some(handler), turn.now);
         self.store_standings(turn);
-    }
-
-    /// Gives up what waits for those who are gone, as much as a tick has time for.
-    pub(super) fn abandon(&mut self, turn: &mut Turn) {
-        for handler in 0..self.config.handlers.len() {
-            while self.is_gone(handler) && turn.has_work_left() {
-                let Some(entry) = self.outbox.take_back(handler) else { break };
-                turn.spend(EVENT);
-                self.changes.note(&entry.event.about);
-                self.give_up(&entry, handler, Outcome::Gone, turn);
-            }
-        }
-    }
-
-    /// Whether something waits for somebody who is gone.
-    pub(super) fn has_abandoned(&self) -> bool {
-        (0..self.config.handlers.len()).any(|handler| self.is_gone(handler) && self.outbox.len_of(handler) > 0)
-    }
-
-    fn log_failure(
-        &mut self,
-        handler: usize,
-        outcome: Outcome,
-        response: Option<&Response>,
-        attempt: u32,
-        next: UnixTime,
-        turn: &Turn,
-    ) {
-        if !self.flood.admits(About::Delivery, turn.now) {
-            return;
-        }
-        let status = response.map_or_else(|| "none".to_owned(), |response| response.status.to_string());
-        let next = if next == UnixTime::NEVER {
-            "none".to_owned()
-        } else {
-            turn.now.until(next).as_millis().div_ceil(1_000).to_string()
-        };
-        let cluster = self.webhook_of(handler).map(|webhook| webhook.cluster.clone()).unwrap_or_default();
-        warn!(
-            "Request to webhook failed webhook={} status={status} attempt={attempt} next_in_seconds={next} outcome={} \
-             cluster={cluster}",
-            self.name_of(handler),
-            outcome.as_str()
-        );
     }
 }
 

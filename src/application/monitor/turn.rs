@@ -20,6 +20,9 @@ pub(super) const SENDING: u32 = 60;
 /// What every further event in a request costs.
 pub(super) const SENDING_MORE: u32 = 55;
 
+/// What having an event tried again costs.
+pub(super) const DECIDING: u32 = 2;
+
 /// What asking the store of a fleet costs, and taking its answer in.
 pub(super) const CLAIMING: u32 = 10;
 
@@ -111,6 +114,11 @@ impl Turn {
 
     pub(super) const fn has_work_left(&self) -> bool {
         self.work > 0
+    }
+
+    /// Whether there is time for work at this price: what is dearer than a whole tick is done at the beginning of one.
+    pub(super) fn affords(&self, price: u32) -> bool {
+        price.min(WORK) <= self.work
     }
 
     pub(super) fn effect(&mut self, effect: Effect) {

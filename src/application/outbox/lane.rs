@@ -3,74 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::breaker::{Breaker, Limits};
+use super::breaker::Breaker;
+use super::terms::{Digest, GATHERING, Terms};
 use super::{CallId, Entry};
 use crate::domain::backoff::LONGEST_WISH;
 use crate::domain::{CertId, Detail, Event, EventKind, Severity, UnixTime};
 
 /// Certificates that are remembered because their events found no room. What is owed about others is found by rounds.
 const MOST_REFUSED: usize = 20_000;
-/// Further entries that are looked at to fill a request.
-const MOST_LOOKED_AT: usize = 16;
-
-/// How many events one request may carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// At most so many.
-    pub max: usize,
-    /// An event waits so long for others to go with it.
-    pub wait: Duration,
-}
-
-/// Several events told as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest {
-    /// The time between two of them.
-    pub interval: Duration,
-}
-
-/// What one webhook bears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// Events that may wait for it.
-    pub max_pending: usize,
-    /// Requests that may wait for their answers at the same time.
-    pub max_in_flight: usize,
-    /// When it is left alone.
-    pub breaker: Limits,
-    /// Several events in one request.
-    pub batch: Option<Batch>,
-    /// Several events as one.
-    pub digest: Option<Digest>,
-}
-
-/// The first event of a digest waits so long for others: what happens at the same time is found within seconds.
-const GATHERING: Duration = Duration::from_secs(10);
 /// No other proxy is waited for longer at a time.
 const LONGEST_CLAIM: Duration = Duration::from_secs(400);
-/// Events that one digest tells of.
-const MOST_IN_DIGEST: usize = 1_000;
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self { max_pending: 1_000, max_in_flight: 4, breaker: Limits::default(), batch: None, digest: None }
-    }
-}
-
-impl Terms {
-    /// How long a new event may wait for others.
-    fn wait(&self) -> Duration {
-        match (self.digest, self.batch) {
-            (Some(digest), _) => digest.interval.max(GATHERING),
-            (None, batch) => batch.map(|batch| batch.wait).unwrap_or_default(),
-        }
-    }
-
-    /// How many events go together at most.
-    fn most(&self) -> usize {
-        if self.digest.is_some() { MOST_IN_DIGEST } else { self.batch.map_or(1, |batch| batch.max) }
-    }
-}
+/// Further entries that are looked at to fill a request.
+const MOST_LOOKED_AT: usize = 16;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -323,6 +267,16 @@ impl Lane {
     /// The entries of a call, to be changed.
     pub(super) fn call_mut(&mut self, call: CallId) -> Option<&mut Vec<Entry>> {
         self.in_flight.iter_mut().find(|(known, _)| *known == call).map(|(_, entries)| entries)
+    }
+
+    /// Takes the last entry of a call, and ends the call with it.
+    pub(super) fn next_failed(&mut self, call: CallId) -> Option<Entry> {
+        let entries = self.call_mut(call)?;
+        let last = entries.pop();
+        if entries.is_empty() {
+            self.answered(call);
+        }
+        last
     }
 
     /// Takes the entries of a call that has ended.

@@ -3,13 +3,14 @@
 mod breaker;
 mod claim;
 mod lane;
+mod terms;
 mod turnstile;
 
 use std::time::Duration;
 
 pub use breaker::Limits;
 pub use claim::{Claim, GRACE};
-pub use lane::{Batch, Digest, Terms};
+pub use terms::{Batch, Digest, Terms};
 pub use turnstile::Claimed;
 
 use lane::Lane;
@@ -171,6 +172,34 @@ impl Outbox {
         (index < entries.len()).then(|| entries.remove(index))
     }
 
+    /// Notes that a call has failed; its handler, and how many entries it carries. They stay in flight until each was taken
+    /// by [`Outbox::next_failed`].
+    pub fn failed(&mut self, call: CallId) -> Option<(usize, usize)> {
+        (0..).zip(&mut self.lanes).find_map(|(index, lane)| {
+            let entries = lane.call_mut(call)?;
+            entries.reverse();
+            Some((index, entries.len()))
+        })
+    }
+
+    /// What [`Outbox::next_failed`] takes.
+    pub fn first_failed(&self, handler: usize, call: CallId) -> Option<&Entry> {
+        self.of_call(handler, call).last()
+    }
+
+    /// Takes the next entry of a call that has failed, in their order.
+    pub fn next_failed(&mut self, handler: usize, call: CallId) -> Option<Entry> {
+        self.lanes.get_mut(handler)?.next_failed(call)
+    }
+
+    /// Has an entry wait that was in flight, and is not superseded.
+    pub fn wait_again(&mut self, handler: usize, entry: Entry, due: UnixTime) {
+        let number = self.number();
+        if let Some(lane) = self.lanes.get_mut(handler) {
+            lane.insert((due, number), entry);
+        }
+    }
+
     /// Takes the entries of a call that was answered; the handler and they.
     pub fn answered(&mut self, call: CallId) -> Option<(usize, Vec<Entry>)> {
         (0..).zip(&mut self.lanes).find_map(|(index, lane)| Some((index, lane.answered(call)?)))
@@ -215,6 +244,11 @@ impl Outbox {
         if let Some(lane) = self.lanes.get_mut(handler) {
             lane.is_closed = is_closed;
         }
+    }
+
+    /// What [`Outbox::take_back`] takes.
+    pub fn first_waiting(&self, handler: usize) -> Option<&Entry> {
+        self.lanes.get(handler)?.waiting().next().map(|(_, entry)| entry)
     }
 
     /// Takes something that waits for a webhook, whatever it waits for.

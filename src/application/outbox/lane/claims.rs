@@ -2,7 +2,7 @@
 
 use super::tests::soon;
 use super::*;
-use crate::application::outbox::{Claim, GRACE};
+use crate::application::outbox::{Batch, Claim, GRACE};
 
 const NOW: UnixTime = UnixTime::from_secs(1_000);
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::application::outbox::Batch;
 use crate::render::fields::samples;
 
 /// An event about a certificate of that name.
