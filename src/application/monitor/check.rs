@@ -50,9 +50,10 @@ impl Monitor {
     pub(super) fn check_round(&mut self, turn: &mut Turn) {
         if self.rounds.begin(turn.now) {
             self.probes.begin();
-            self.retry_incidents(turn);
+            self.incidents_to_retry = self.owed_incidents.len();
             self.tell_doubt(turn);
         }
+        self.retry_incidents(turn);
         let Some(mut round) = self.rounds.current.take() else { return };
         while turn.has_work_left() {
             let Some(id) = self.inventory.next_behind(round.cursor) else {

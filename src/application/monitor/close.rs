@@ -65,8 +65,12 @@ impl Monitor {
         while turn.has_work_left() && self.swept < SHARDS {
             let ids: Vec<_> = self.ledger.shard(self.swept).map(|(id, _)| *id).collect();
             turn.spend(pruning(ids.len()).saturating_add(1));
-            for id in ids {
-                self.close_over(&id, is_complete, turn);
+            for id in &ids {
+                // Those that were closed are none any more when it comes to this shard again.
+                if !turn.has_work_left() {
+                    return;
+                }
+                self.close_over(id, is_complete, turn);
             }
             self.swept = self.swept.saturating_add(1);
         }

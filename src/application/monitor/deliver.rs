@@ -45,14 +45,18 @@ impl Monitor {
         let is_owed = |handler: &Handler| owed.is_none_or(|owed| owed.contains(&handler.name));
         let is_meant = |index, handler: &Handler| may_hear(handler) && (is_owed(handler) || inherits(index, handler));
         let meant = || (0..).zip(&config.handlers).filter(|(index, handler)| is_meant(*index, handler));
-        let wants = |handler: &Handler| handler.wants(event) || self.was_passed_on(event, handler);
-        let wanting: Vec<_> = meant().filter(|(index, handler)| wants(handler) && !self.is_gone(*index)).collect();
+        // Patterns are compared once, whoever asks.
+        let wanted: Vec<bool> = config.handlers.iter().map(|handler| handler.wants(event)).collect();
+        let is_wanted = |index: usize| wanted.get(index).is_some_and(|is_wanted| *is_wanted);
+        let wants = |index, handler: &Handler| is_wanted(index) || self.was_passed_on(event, handler);
+        let wanting: Vec<_> =
+            meant().filter(|(index, handler)| !self.is_gone(*index) && wants(*index, handler)).collect();
         let missing: Vec<_> = meant()
-            .filter(|(index, handler)| handler.misses(event) || (self.is_gone(*index) && handler.wants(event)))
+            .filter(|(index, handler)| handler.misses(event) || (self.is_gone(*index) && is_wanted(*index)))
             .collect();
         for (index, handler) in missing {
             self.owe(&id, &event.usage, handler.name.clone());
-            self.pass_on(&Entry::new(event.clone(), noticed_at), index, turn);
+            self.pass_on(&Entry::new(event.clone(), noticed_at), index, &|heir, _| is_wanted(heir), turn);
         }
         let not_before = held_until(&config.expiry, event, turn);
         let total = wanting.len();
@@ -149,7 +153,7 @@ impl Monitor {
         turn.spend(comparing(self.config.effort(&entry.event)));
         turn.count(Metric::dropped_total(Dropped::DeliveryFailed), 1);
         self.announce_failure(entry, handler, outcome, turn);
-        self.pass_on(entry, handler, turn);
+        self.pass_on(entry, handler, &|_, heir| heir.wants(&entry.event), turn);
         if !self.give_back(entry, handler) || outcome == Outcome::Gone {
             return UnixTime::NEVER;
         }
@@ -195,19 +199,25 @@ impl Monitor {
 
     /// Gives an event that a webhook does not take to the one that is there for that, once. Whoever was told it anyway is
     /// not told again.
-    pub(super) fn pass_on(&mut self, entry: &Entry, handler: usize, turn: &mut Turn) {
+    pub(super) fn pass_on(
+        &mut self,
+        entry: &Entry,
+        handler: usize,
+        wants: &dyn Fn(usize, &Handler) -> bool,
+        turn: &mut Turn,
+    ) {
         let config = Rc::clone(&self.config);
         let webhook = config.handlers.get(handler).and_then(Handler::webhook);
         let Some(name) = webhook.and_then(|webhook| webhook.delivery.on_failure.as_ref()) else { return };
         let Some((index, heir)) = (0..).zip(&config.handlers).find(|(_, known)| known.name == *name) else { return };
         let event = &entry.event;
         // A test is of this webhook, and no other one.
-        if heir.wants(event) || event.kind == EventKind::WebhookTest {
+        if wants(index, heir) || event.kind == EventKind::WebhookTest {
             return;
         }
         if !heir.is_active() || self.is_gone(index) || !heir.carries(event) {
             // The next one in the chain, which has an end.
-            return self.pass_on(entry, index, turn);
+            return self.pass_on(entry, index, wants, turn);
         }
         let told = &mut self.record(&event.about).told;
         let key = (event.usage.clone(), event.kind, heir.name.clone());

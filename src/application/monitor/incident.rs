@@ -241,22 +241,26 @@ impl Monitor {
         }
     }
 
-    /// Tells of incidents again that somebody was not told of: a round of checks has begun.
+    /// Tells of incidents again that somebody was not told of, since a round of checks has begun.
     pub(super) fn retry_incidents(&mut self, turn: &mut Turn) {
-        for (about, usage) in std::mem::take(&mut self.owed_incidents) {
-            let Some(notice) = self.ledger.notice(&about, &usage) else { continue };
-            if notice.owed.is_empty() {
-                continue;
+        while self.incidents_to_retry > 0 && turn.has_work_left() {
+            self.incidents_to_retry = self.incidents_to_retry.saturating_sub(1);
+            if !self.owed_incidents.is_empty() {
+                let (about, usage) = self.owed_incidents.remove(0);
+                self.retry_incident(about, &usage, turn);
             }
-            let (since, noticed_at, owed) = (notice.since, notice.at, notice.owed.clone());
-            let period = self.period_of(notice.kind);
-            let event =
-                Event::of_incident(&Incident::again(about, notice, &usage), since, period, noticed_at, turn.now);
-            if let Some(notice) = self.record(&about).notices.get_mut(&usage) {
-                notice.owed.clear();
-            }
-            turn.spend(EVENT);
-            self.tell(&event, noticed_at, Some(&owed), turn);
         }
+    }
+
+    fn retry_incident(&mut self, about: CertId, usage: &Usage, turn: &mut Turn) {
+        let Some(notice) = self.ledger.notice(&about, usage).filter(|notice| !notice.owed.is_empty()) else { return };
+        let (since, noticed_at, owed) = (notice.since, notice.at, notice.owed.clone());
+        let period = self.period_of(notice.kind);
+        let event = Event::of_incident(&Incident::again(about, notice, usage), since, period, noticed_at, turn.now);
+        if let Some(notice) = self.record(&about).notices.get_mut(usage) {
+            notice.owed.clear();
+        }
+        turn.spend(EVENT);
+        self.tell(&event, noticed_at, Some(&owed), turn);
     }
 }

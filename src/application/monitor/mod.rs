@@ -152,6 +152,8 @@ pub struct Monitor {
     slots: Vec<Slot>,
     /// Incidents that somebody was not told of, although all tries were made.
     owed_incidents: Vec<(CertId, Usage)>,
+    /// How many of them, the first ones, a round has yet to tell of again.
+    incidents_to_retry: usize,
     /// The kinds of event that tell what is true of a certificate and that somebody wants.
     conditions: Vec<EventKind>,
     renewals: Renewals,
@@ -211,6 +213,7 @@ impl Monitor {
             quarantine: Quarantine::default(),
             slots: Vec::new(),
             owed_incidents: Vec::new(),
+            incidents_to_retry: 0,
             upstream_apis: BTreeSet::new(),
             flood: Flood::default(),
             said: Said::default(),
@@ -263,6 +266,7 @@ impl Monitor {
             || self.waking.is_some()
             || self.outbox.is_hastening()
             || self.has_storms_to_look_for()
+            || self.incidents_to_retry > 0
             || self.has_to_decide();
         if is_busy || !self.started {
             return UnixTime::default();

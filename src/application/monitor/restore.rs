@@ -82,7 +82,8 @@ impl Monitor {
             Some((index, handler)) if self.is_gone(index) => {
                 if !is_passed_on && handler.wants(&event) {
                     self.owe(&id, &event.usage, webhook);
-                    self.pass_on(&Entry::new(event, noticed_at), index, turn);
+                    let entry = Entry::new(event, noticed_at);
+                    self.pass_on(&entry, index, &|_, heir| heir.wants(&entry.event), turn);
                 }
             }
             Some((index, handler)) if handler.is_active() && (is_passed_on || handler.wants(&event)) => {

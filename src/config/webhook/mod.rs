@@ -148,7 +148,7 @@ const KEYS: [&str; 8] =
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Patterns of all webhooks: each is compared with the names or the API of every event, for each cluster of its webhook.
-const MOST_PATTERNS: usize = 200;
+const MOST_PATTERNS: usize = 150;
 
 pub(super) fn read(root: &Object<'_>, require_https: bool, findings: &Findings) -> Vec<Handler> {
     let entries = root.get("webhooks").and_then(|node| node.list()).unwrap_or_default();

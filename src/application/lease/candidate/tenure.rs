@@ -84,6 +84,8 @@ impl Candidate {
             info!("Releasing the lease kind={kind} epoch={epoch} because={}", because.as_str());
             let vacant = Lease { tenure: self.tenure, terms: self.terms(true) };
             shared.write(LEASE, &vacant.encode(), version);
+            // It is given back, and not lost to anybody.
+            self.standing = Standing::Waiting;
         }
         self.lose();
     }
