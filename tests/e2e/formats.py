@@ -143,7 +143,7 @@ def wait_delivered(envoy: Envoy, count: int) -> None:
         return {name: counts for name, counts in found.items() if counts["delivered"] < count}
 
     try:
-        wait.until(lambda: not missing(), f"{count} events at every webhook", 30)
+        wait.until(lambda: not missing(), f"{count} events at every webhook", 90)
     except TimeoutError as error:
         error.add_note(f"there are only: {missing()}")
         raise

@@ -12,6 +12,9 @@ KINDS = ("monitor", "standby", "auto")
 
 # Within this time there is a monitor again, whatever became of the one before.
 TAKEOVER_SECONDS = 10
+# Where a machine that stands still proves nothing.
+BUSY_SECONDS = 30
+LOST = "The lease is in other hands: this instance is the monitor no more"
 
 
 class Lease(NamedTuple):
@@ -27,7 +30,7 @@ def leases(envoy: Envoy) -> list[Lease]:
     return [Lease(int(epoch), kind, hash_) for kind, epoch, hash_ in found]
 
 
-def wait_for_lease(envoy: Envoy, before: Lease, within: float = TAKEOVER_SECONDS) -> Lease:
+def wait_for_lease(envoy: Envoy, before: Lease, within: float = BUSY_SECONDS) -> Lease:
     """Wait until somebody has taken the lease after the one before."""
     newer = wait.until(
         lambda: [lease for lease in leases(envoy) if lease.epoch > before.epoch], f"a lease after {before}", within
@@ -41,12 +44,22 @@ def holders(envoy: Envoy) -> list[str]:
     return [kind for kind in KINDS if metrics.get(f'{PREFIX}holder{{kind="{kind}"}}') == 1]
 
 
-def wait_for_holder(envoy: Envoy, kind: str, within: float = TAKEOVER_SECONDS) -> None:
+def wait_for_holder(envoy: Envoy, kind: str, within: float = BUSY_SECONDS) -> None:
     wait.until(lambda: holders(envoy) == [kind], f"an instance of the kind {kind} is the monitor", within)
 
 
 def failovers(envoy: Envoy) -> float:
     return envoy.metrics()[f"{PREFIX}failovers_total"]
+
+
+def overtaken(envoy: Envoy) -> int:
+    """How many monitors were followed by another although they live: their threads stood still for seconds."""
+    return len(envoy.log_lines(LOST))
+
+
+def wait_for_failovers(envoy: Envoy, traps: int) -> None:
+    """Wait until it is known that nobody was followed by another but who has trapped or was overtaken."""
+    wait.until(lambda: failovers(envoy) == traps + overtaken(envoy), f"{traps} failovers")
 
 
 def last_tick(envoy: Envoy) -> float:

@@ -15,6 +15,7 @@ from lab.scene import Scene
 
 EVENTS = 25
 PATH = "/ops"
+LATE = 5
 
 
 @pytest.fixture
@@ -45,8 +46,8 @@ def test_a_batch_is_an_array_of_so_many_events_at_most(scene: Scene) -> None:
     assert len(arrived(scene)) == arrived(scene).total() == EVENTS
     assert len({request.key for request in requests}) == 3
     assert {request.headers["content-type"] for request in requests} == {"application/json"}
-    # Those that fill no request have waited for company.
-    assert 1 <= pauses(requests)[-1] <= 3
+    # Those that fill no request have waited for company, and a busy machine adds to it.
+    assert 1 <= pauses(requests)[-1] <= 2 + LATE
 
 
 def test_a_single_event_of_a_batch_is_an_array_too(scene: Scene) -> None:
@@ -63,7 +64,8 @@ def test_a_single_event_of_a_batch_is_an_array_too(scene: Scene) -> None:
 def test_a_batch_that_is_refused_goes_one_by_one(scene: Scene) -> None:
     poisoned = scene.cast.authority.issue("poisoned")
     scene.watch("server", poisoned)
-    scene.plugin["webhooks"] = [webhook("ops", batch={"max": 50, "wait_seconds": 1})]
+    # Together fills a request: however slow the machine is, none goes before the last one is there.
+    scene.plugin["webhooks"] = [webhook("ops", batch={"max": EVENTS + 1, "wait_seconds": 60})]
     scene.receiver.answer = lambda request: 400 if poisoned.cert_id in told(request) else 200
     envoy = scene.start()
 
@@ -78,8 +80,9 @@ def test_a_batch_that_is_refused_goes_one_by_one(scene: Scene) -> None:
 
 
 def test_a_batch_that_fails_comes_again_as_it_was(scene: Scene) -> None:
-    batch = {"max": EVENTS, "wait_seconds": 1}
-    scene.plugin["webhooks"] = [webhook("ops", batch=batch, timeout_seconds=1)]
+    batch = {"max": EVENTS, "wait_seconds": 60}
+    # Time enough for the answers that are given, on a busy machine too.
+    scene.plugin["webhooks"] = [webhook("ops", batch=batch, timeout_seconds=4)]
     welcome = threading.Event()
     scene.receiver.answer = [500, Answer(200, when=welcome), 200]
     envoy = scene.start()

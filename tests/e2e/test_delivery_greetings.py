@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from e2e.contract import ALERTS, wait_for_checks
-from e2e.deliveries import outcomes, pauses, wait_outcomes, webhook
+from e2e.deliveries import outcomes, wait_outcomes, webhook
 from e2e.monitors import leases, trap, wait_for_lease
 from lab import wait
 from lab.config import INGRESS, STANDBY
@@ -15,6 +15,8 @@ from lab.receiver import Answer
 from lab.scene import TRAP, Scene
 
 CONSENT = {"webhook-allowed-origin": "*"}
+# What a busy machine adds.
+LATE = 5
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def take_over(scene: Scene) -> None:
     """The monitor falls, and the standby takes its place under the same configuration."""
     lease = leases(scene.envoy)[-1]
     trap(scene, "monitor")
-    wait_for_lease(scene.envoy, lease)
+    wait_for_lease(scene.envoy, lease, within=30)
     wait_for_checks(scene.envoy, 2)
 
 
@@ -43,7 +45,7 @@ def test_no_event_is_sent_before_the_receiver_has_consented(scene: Scene) -> Non
     envoy = scene.start()
 
     wait_outcomes(envoy, "ops", {"delivered": 5})
-    [question] = scene.receiver.requests_to("/asked")
+    [question] = scene.receiver.wait_requests("/asked")
     assert question.method == "OPTIONS"
     assert question.headers["webhook-request-origin"] == "cert-expiry-monitor"
     assert (question.headers["x-tenant"], question.headers["authorization"]) == ("edge", "Bearer t0ken")
@@ -69,8 +71,12 @@ def test_a_receiver_sets_the_pace(scene: Scene) -> None:
 
     envoy.wait_log(r"Webhook consents to events webhook=asked requests_per_minute=60$")
     wait_outcomes(envoy, "asked", {"delivered": 4})
-    between = pauses(scene.receiver.requests_to("/asked", "POST"))
-    assert all(0.9 <= pause <= 2 for pause in between), between
+    [question] = scene.receiver.requests_to("/asked", "OPTIONS")
+    events = scene.receiver.requests_to("/asked", "POST")
+    # Each may arrive late, and the next one in time: only the time since the question says that none came too early.
+    since = [(event.arrived - question.arrived).total_seconds() for event in events]
+    assert all(passed >= number for number, passed in enumerate(since)), since
+    assert since[-1] <= 3 + LATE, since
 
 
 def test_a_receiver_that_does_not_consent_gets_nothing(scene: Scene) -> None:

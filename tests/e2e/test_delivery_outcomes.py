@@ -22,7 +22,7 @@ from lab.scene import TRAP, Scene
 
 MEGABYTE = 1 << 20
 # A pause of a second is a fifth longer or shorter by chance; a busy machine adds to it.
-LEAST_PAUSE, MOST_PAUSE, LATE = 0.8, 1.2, 1.0
+LEAST_PAUSE, MOST_PAUSE, LATE = 0.8, 1.2, 5.0
 
 
 def in_three_seconds(_: Request) -> Reply:
@@ -54,7 +54,8 @@ class Case:
 WELCOME = threading.Event()
 DELIVERED = {"delivered": 1}
 REFUSED = {"refused": 1}
-SHORT = {"timeout_seconds": 1}
+# Time enough for the answers that are given, on a busy machine too.
+SHORT = {"timeout_seconds": 4}
 
 
 def through(cluster: str) -> dict[str, Any]:
@@ -201,10 +202,15 @@ def test_every_try_says_who_is_calling(scene: Scene) -> None:
 
 
 def test_the_pauses_are_those_of_the_schedule_but_for_a_fifth(scene: Scene) -> None:
-    between = pauses(scene.receiver.wait_requests("/failing", 4))
+    names = ["failing", "behind-a-proxy"]
+    between = [pause for name in names for pause in pauses(scene.receiver.wait_requests(f"/{name}", 4))]
     print("pauses:", between)
     assert all(LEAST_PAUSE <= pause <= MOST_PAUSE + LATE for pause in between)
     assert len({round(pause, 2) for pause in between}) > 1  # by chance
+    # However late they were: what was meant.
+    planned = [line for name in names for line in scene.envoy.log_lines(failed(name))]
+    assert len(planned) == len(between)
+    assert all(re.search("next_in_seconds=[12] ", line) for line in planned)
 
 
 def test_a_receiver_that_asks_for_two_seconds_is_left_alone_for_two_seconds(scene: Scene) -> None:
@@ -264,10 +270,11 @@ def test_a_webhook_that_is_gone_is_left_alone_until_there_is_a_new_configuration
     assert len(scene.receiver.requests_to("/gone")) == 1
 
     # Whoever becomes the monitor under the same configuration knows.
+    wait_for_holder(envoy, "monitor", within=30)
     lease = leases(envoy)[-1]
     trap(scene, "monitor")
-    wait_for_lease(envoy, lease)
-    wait_for_holder(envoy, "standby")
+    wait_for_lease(envoy, lease, within=30)
+    wait_for_holder(envoy, "standby", within=30)
     newcomer = tell_of_newcomer(scene)
     assert len(scene.receiver.requests_to("/gone")) == 1
     assert outcomes(envoy, "gone") == {"gone": 1}

@@ -41,11 +41,11 @@ def test_a_circuit_breaker_opens_asks_with_one_request_and_closes(scene: Scene) 
     assert before_the_second >= 2
 
     probe = threading.Event()
-    scene.receiver.answer = [Answer(200, when=probe), 200]
-    made = len(scene.receiver.requests)
-    scene.receiver.wait_requests("/ops", made + 1)
+    held = Answer(200, when=probe)
+    scene.receiver.answer = [held, 200]
+    wait.until(lambda: scene.receiver.requests[-1].answer is held, "one request asks")
     wait_for_checks(envoy, 3)
-    assert len(scene.receiver.requests) == made + 1  # though ten events wait
+    assert scene.receiver.requests[-1].answer is held  # though ten events wait
     probe.set()
     envoy.wait_log(r"\]\[info\].*Circuit breaker closed webhook=ops$")
     wait.until(lambda: len(names(scene, "/ops")) == 10, "every event has arrived")
@@ -63,11 +63,10 @@ def test_the_breaker_of_a_webhook_lets_one_request_through_where_many_may_be_und
     envoy.wait_log("Circuit breaker opened")
     probe = threading.Event()
     wait.until(lambda: outcomes(envoy, "ops")["status"] == len(scene.receiver.requests), "all are answered")
-    scene.receiver.answer = Answer(500, when=probe)
-    made = len(scene.receiver.requests)
-    scene.receiver.wait_requests("/ops", made + 1)
+    scene.receiver.answer = held = Answer(500, when=probe)
+    wait.until(lambda: scene.receiver.requests[-1].answer is held, "one request asks")
     wait_for_checks(envoy, 3)
-    assert len(scene.receiver.requests) == made + 1
+    assert [request.answer is held for request in scene.receiver.requests].count(True) == 1
     scene.receiver.answer = 200
     probe.set()
     wait.until(lambda: len(set(names(scene, "/ops"))) == 10, "every event has arrived")
@@ -93,7 +92,7 @@ def test_what_a_webhook_does_not_take_goes_down_a_chain_once(scene: Scene) -> No
         roles = sorted(request.event["cert_role"] for request in scene.receiver.requests_to(path))
         assert roles == ["ca", "server"]
     assert outcomes(envoy, "second") == {"refused": 2}
-    assert outcomes(envoy, "third") == {"delivered": 2}
+    wait_outcomes(envoy, "third", {"delivered": 2})
     firsts = {request.key for request in scene.receiver.requests_to("/first")}
     assert {request.key for request in scene.receiver.requests_to("/third")} == firsts
 
@@ -142,7 +141,7 @@ def test_so_many_requests_are_under_way_at_most(scene: Scene, most: int, more: d
     envoy = scene.start()
 
     wait_outcomes(envoy, "ops", {"delivered": 20})
-    assert len(scene.receiver.requests_to("/narrow")) == most
+    assert len(scene.receiver.wait_requests("/narrow", most)) == most
     opened.set()
     wait_outcomes(envoy, "narrow", {"delivered": 20})
     assert scene.receiver.most_at_once["/narrow"] == most

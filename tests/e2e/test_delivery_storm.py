@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from e2e.deliveries import dropped, outcomes, webhook
 from lab import wait
 from lab.certificates import Authority, Identity
+from lab.config import STANDBY
 from lab.receiver import Answer, Moody, Reply, Request
 from lab.scene import Scene
 
@@ -65,6 +66,10 @@ def story(directory: Path, certificates: list[Identity], most_at_once: int, with
     with Scene(directory) as scene, socket() as unheard:
         unheard.bind(("127.0.0.1", 0))  # never listens, and nobody else gets the port
         scene.configuration.place("unheard", unheard.getsockname()[1])
+        # A takeover sends again what is under way. Here nobody can take over from a monitor that gets no processor for
+        # seconds.
+        scene.configuration.listeners.remove(scene.configuration.listener(STANDBY))
+        scene.configuration.document["static_resources"]["clusters"].remove(scene.configuration.cluster(STANDBY))
         dead = [webhook("dead", **terms) | {"cluster": "unheard"}] if with_dead_one else []
         scene.plugin["webhooks"] = [*dead, webhook("ops", **terms)]
         scene.monitor.update(check_interval_seconds=5, check_cooldown_seconds=0)
@@ -95,8 +100,12 @@ def fall_and_come_back(scene: Scene, times: int) -> list[Request]:
     """The receiver is killed with requests that it has taken and not answered, and comes back when its webhook is left
     alone; those requests."""
     receiver, envoy, answer = scene.receiver, scene.envoy, scene.receiver.answer
-    receiver.answer = Answer(200, when=threading.Event())
-    wait.until(lambda: receiver.under_way["/ops"] == MOST_AT_ONCE, "as many requests as may be are under way")
+    receiver.answer = held = Answer(200, when=threading.Event())
+    # One that was taken before may be under way as well, and will still be answered.
+    wait.until(
+        lambda: all(request.answer is held for request in receiver.requests[-MOST_AT_ONCE:]),
+        "as many requests as may be are under way, and none of them is answered",
+    )
     receiver.kill()
     lost = receiver.requests[-MOST_AT_ONCE:]
     receiver.answer = answer
@@ -151,8 +160,9 @@ def check_order(arrived: list[Subject], order: list[Subject], slack: int) -> Non
 
 def check_firing_order(scene: Scene, order: list[Subject]) -> None:
     """The log, which holds the first of them, has them in that order."""
-    pattern = r"EXPIRY EVENT FIRED .* cert_id=([0-9a-f]{8}) cert_role=(\w+) "
-    fired = [re.search(pattern, line).groups() for line in scene.envoy.log_lines(pattern)]
+    # On a slow machine a second minute comes, with lines about others than the next ones.
+    first_minute, _, _ = scene.envoy.log().partition("More than 500 lines a minute about events")
+    fired = re.findall(r"EXPIRY EVENT FIRED .* cert_id=([0-9a-f]{8}) cert_role=(\w+) ", first_minute)
     assert len(fired) > 100
     assert fired == [(cert_id[:8], role) for cert_id, role in order[: len(fired)]]
 

@@ -10,6 +10,7 @@ import pytest
 
 from e2e.contract import SOON
 from e2e.discovered import Json, openssl, tell_everything, wait_known, watched
+from e2e.monitors import leases
 from lab.holdings import Held, Holdings
 from lab.scene import Scene
 
@@ -115,4 +116,6 @@ def test_exactly_the_expiring_certificates_are_told(scenes: dict[str, Discovered
 def test_what_a_version_does_not_show_is_said_once(scenes: dict[str, Discovered], version: str) -> None:
     scene, _ = scenes[version]
     wait_known(scene.envoy, 2)
-    assert len(scene.envoy.log_lines(PARTLY_VISIBLE)) == (version in FIRST_ONLY)
+    said = len(scene.envoy.log_lines(PARTLY_VISIBLE))
+    # By each who was the monitor: on a busy machine one may have followed another one.
+    assert 1 <= said <= len(leases(scene.envoy)) if version in FIRST_ONLY else said == 0

@@ -15,7 +15,9 @@ ROLES = {"server", "ca", "upstream"}
 
 def wait_told(scene: Scene) -> None:
     """One certificate of each role is in a file; it is all that Envoy holds."""
-    told = wait.until(lambda: len(scene.receiver.events()) == len(ROLES) and scene.receiver.events(), "three events")
+    # Envoy may have to start first.
+    wait.until(lambda: len(scene.receiver.events()) == len(ROLES), "three events", 40)
+    told = scene.receiver.events()
     assert {event["cert_role"] for event in told} == ROLES
 
 

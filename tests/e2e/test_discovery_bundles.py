@@ -59,7 +59,7 @@ def test_authorities_that_chains_in_use_end_in_are_told(scene: Scene) -> None:
 @pytest.mark.parametrize(("choice", "count"), [("all", MANY), ("none", 1)])
 def test_it_may_be_all_or_none_of_them(scene: Scene, choice: str, count: int) -> None:
     start(scene, None, {"ca_bundles": choice})
-    scene.receiver.wait_for(count, cert_role="ca")
+    scene.receiver.wait_for(count, within=30, cert_role="ca")
     wait_told(scene, OWN if choice == "none" else OWN | {f"Root {number}" for number in range(MANY - 1)})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from e2e.contract import ALERTS, SOON
 from e2e.discovered import rounds, watched
-from e2e.monitors import failovers, holders, last_tick, leases
+from e2e.monitors import last_tick, leases, traps, wait_for_holder
 from lab import wait
 from lab.admin import Admin
 from lab.receiver import Answer, Fault
@@ -21,6 +21,8 @@ WORKS_AGAIN = r"\]\[warning\]\[wasm\].* Discovery works again: "
 LARGE = b" " * (30 << 20)
 HALF = b'{\n "certificates": [\n  {\n   "ca_cert": [\n    {\n     "path": "certs/ca.pem",\n     "serial_nu'
 ROLES = ("server", "ca", "upstream")
+# A round of discovery begins with it.
+FIRST_QUESTION = "/config_dump?resource=static_listeners&mask=listener.name"
 
 # Rounds lie five seconds apart, so several Envoys wait for them side by side.
 SCENES = 3
@@ -72,13 +74,27 @@ class Sufferer:
         self.before = leases(self.envoy), last_tick(self.envoy)
 
     def begin(self, number: int) -> None:
-        self.failures[number].befall(self.admin)
+        """Have that failure befall the next round: in the middle of one it would meet another question, and be told of
+        that and of the first one."""
+        before = self.admin.twist
 
-    def wait_failed(self, number: int, times: int) -> None:
-        """Wait until that failure has met so many rounds, and has been told once."""
+        def begin_with_a_round(path: str) -> int | Answer | Fault | None:
+            if path == FIRST_QUESTION:
+                self.admin.twist = before
+                self.failures[number].befall(self.admin)
+            return self.admin.twist(path) if self.admin.twist is not begin_with_a_round else before(path)
+
+        self.admin.twist = begin_with_a_round
+
+    def wait_failed(self, number: int, is_last: bool) -> None:
+        """Wait until that failure has met a round, the last one another round as well, and has been told once."""
         self.envoy.wait_log(FAILED + ".*" + re.escape(self.failures[number].text), within=30)
-        wait.until(lambda: rounds(self.envoy, "failed") >= number + times, "rounds that fail", 30)
-        assert len(self.envoy.log_lines(FAILED)) == number + 1
+        if is_last:
+            failed = rounds(self.envoy, "failed")
+            wait.until(lambda: rounds(self.envoy, "failed") > failed, "another round that fails", 30)
+        # On a busy machine a monitor may have followed another one, and says it for itself.
+        followers = len(leases(self.envoy)) - len(self.before[0])
+        assert number + 1 <= len(self.envoy.log_lines(FAILED)) <= number + 1 + followers
 
     def check_alive(self) -> None:
         """Nothing has trapped, nothing is forgotten, and alerts go on."""
@@ -86,11 +102,9 @@ class Sufferer:
         self.scene.receiver.wait_for(told + 2 * len(ROLES))
         assert {event["event"] for event in self.scene.receiver.events()} == {SOON}
         assert [watched(self.envoy, role) for role in ROLES] == [1] * len(ROLES)
-        lease, tick = self.before
-        assert leases(self.envoy) == lease
-        assert last_tick(self.envoy) > tick
-        assert holders(self.envoy) == ["monitor"]
-        assert failovers(self.envoy) == 0
+        assert last_tick(self.envoy) > self.before[1]
+        assert traps(self.envoy) == 0
+        wait_for_holder(self.envoy, "monitor")
 
     def recover(self) -> None:
         self.admin.twist = lambda _path: None
@@ -117,7 +131,7 @@ def test_whatever_the_admin_interface_answers_is_told_once_and_changes_nothing(s
             sufferer.begin(number)
         for sufferer in failing:
             # The last one meets a second round, which says nothing new.
-            sufferer.wait_failed(number, 2 if number + 1 == len(sufferer.failures) else 1)
+            sufferer.wait_failed(number, number + 1 == len(sufferer.failures))
 
     for sufferer in sufferers:
         sufferer.check_alive()

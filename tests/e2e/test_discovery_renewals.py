@@ -6,6 +6,7 @@ import pytest
 
 from e2e.contract import ALERTS, SOON, wait_for_checks
 from e2e.discovered import earliest_end, tell_everything, wait_asked
+from e2e.monitors import wait_for_outbox
 from lab import wait
 from lab.admin import Admin
 from lab.certificates import Identity
@@ -40,6 +41,8 @@ def count(scene: Scene, identity: Identity) -> int:
 
 
 def check_silent(scene: Scene, *identities: Identity) -> None:
+    # What was told before has arrived.
+    wait_for_outbox(scene.envoy, 0)
     before = [count(scene, identity) for identity in identities]
     wait_for_checks(scene.envoy, 3)
     assert [count(scene, identity) for identity in identities] == before
@@ -69,7 +72,7 @@ def test_a_renewal_without_its_key_is_told_of_until_the_key_follows(scene: Scene
     envoy, old, new = scene.envoy, scene.cast.server, renewed(scene)
     secret.put(new)
     changed = datetime.now(UTC)
-    stale = scene.receiver.wait_for(1, event=STALE)[0]
+    stale = scene.receiver.wait_for(1, within=30, event=STALE)[0]
     # An update may be under way during one round; this one may have been under way as well.
     assert len([questions for questions in admin.rounds() if questions[-1].at > changed]) in (2, 3)
     assert stale["cert_id"] == old.cert_id

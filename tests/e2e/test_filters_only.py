@@ -3,7 +3,7 @@
 import pytest
 
 from e2e.contract import check_each_once, wait_for_checks
-from e2e.monitors import failovers, holders, leases, wait_for_holder
+from e2e.monitors import leases, overtaken, wait_for_failovers, wait_for_holder
 from lab.scene import Scene
 
 
@@ -24,7 +24,8 @@ def test_the_same_events_as_with_a_monitor_of_its_own_each_once(scene: Scene, wo
     send()
     wait_for_checks(envoy, 3)
     check_each_once(scene.receiver.events())
-    assert holders(envoy) == ["auto"]
-    # A worker that was first makes way, once, for the instance that no request passes through.
-    assert len(leases(envoy)) <= 2
-    assert failovers(envoy) == 0
+    wait_for_holder(envoy, "auto")
+    # A worker that was first makes way for one that no request has passed through yet, and in the end for the instance
+    # that none passes through. One whose thread stands still for seconds is overtaken, and all may begin anew.
+    assert len(leases(envoy)) <= (1 + workers) * (1 + overtaken(envoy))
+    wait_for_failovers(envoy, 0)

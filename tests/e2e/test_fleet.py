@@ -2,10 +2,10 @@
 
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
-from e2e.contract import EXPIRED, SOON, wait_for_checks
-from e2e.deliveries import pauses
+from e2e.contract import EXPIRED, SOON, moment, wait_for_checks
 from e2e.fleet import NAMES, Fleet, about, asked, join, start, teller, wait_asked
 from e2e.life import DAY, RESOLVED, aged, look_often
 from e2e.monitors import leases, trap, wait_for_lease
@@ -51,14 +51,19 @@ def test_in_each_period_each_certificate_is_reported_once_by_the_three_together(
         "every certificate is reported in four periods",
         60,
     )
-    told = sort(list(receiver.requests))
+    arrived = list(receiver.requests)
+    told = sort(arrived)
     assert Counter(role for _, role, _, _ in told) == {"server": 1, "ca": 1, "client": 1, "upstream": 2}
     for requests in told.values():
         # No period has two reports, and none is left out.
         assert len({request.key for request in requests}) == len(requests)
-        assert all(period - 1 < pause < period + 4 for pause in pauses(requests)), pauses(requests)
+        # By when they were made, which is cut to seconds: how long they take to arrive is for the machine to say. The
+        # store forgets a second or two before a period is over, and another proxy may count it from a moment earlier.
+        made = [moment(request.event["timestamp"]) for request in requests]
+        pauses = [(after - before) / SECOND for before, after in pairwise(made)]
+        assert all(period - 3 <= pause < 2 * period - 1 for pause in pauses), pauses
     counts = [asked(envoy) for envoy in fleet.envoys]
-    assert sum(count["claimed"] for count in counts) >= len(receiver.requests)
+    assert sum(count["claimed"] for count in counts) >= len(arrived)
     # Each has asked for everything in every period, but for the last one perhaps.
     assert all(count.total() - count["committed"] >= 3 * 5 for count in counts), counts
     assert not any(count["failed"] + count["unclaimed"] for count in counts), counts
@@ -253,4 +258,7 @@ def test_a_monitor_that_follows_a_trapped_one_goes_on_with_its_claims(
     # Long before the claim is over.
     scene.receiver.wait_for(2)
     wait.until(lambda: redis.get(key) == "done", "Redis knows of it")
-    assert redis.get(key.replace(":event:", ":check:").partition(":server:")[0]) == claimed
+    # Both are written at the same time, in any order.
+    check = key.replace(":event:", ":check:").partition(":server:")[0]
+    wait.until(lambda: redis.find(check), "Redis knows of the check")
+    assert redis.get(check) == claimed

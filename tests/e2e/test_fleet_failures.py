@@ -2,6 +2,7 @@
 
 from collections import Counter
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from e2e.contract import logged_at, wait_for_checks
@@ -9,6 +10,7 @@ from e2e.fleet import AWAY, BACK, NAMES, Fleet, asked, join, patience, teller, w
 from e2e.life import look_often
 from lab import wait
 from lab.config import INGRESS, STANDBY
+from lab.envoy import Envoy
 from lab.receiver import Answer, Fault, Receiver, Reply
 from lab.scene import Scene
 from lab.store import USER, Redis, Webdis
@@ -17,6 +19,8 @@ from lab.store import USER, Redis, Webdis
 AGAIN_SECONDS = 5
 # The longest that any proxy waits for it.
 LONGEST_SECONDS = 65
+# A question may be without an answer for five, and a machine that runs so many at once may take as long.
+BUSY_SECONDS = 10
 
 NOT_WEBDIS = "the answer is not one of Webdis"
 # What a store may answer, and what the log says of it.
@@ -105,7 +109,7 @@ def check_fails_open(scene: Scene, reason: str) -> None:
     [request] = scene.receiver.wait_requests("/certificates", within=LONGEST_SECONDS + 10)
     # The line may be of a question before, and one more question may be without an answer for so long.
     late = (request.arrived - logged_at(line)).total_seconds()
-    assert delay - AGAIN_SECONDS - 1 < late < delay + AGAIN_SECONDS + 3
+    assert delay - AGAIN_SECONDS - 1 < late < delay + AGAIN_SECONDS + BUSY_SECONDS
     counts = asked(envoy)
     assert counts["unclaimed"] == 1
     # Asked again and again, and said once.
@@ -130,9 +134,11 @@ def test_a_store_that_is_back_in_time_keeps_those_quiet_who_have_patience(fleet:
         scene.watch("server", fleet.cast.server)
     redis.kill()
     fleet.start()
-    delays = {name: patience(envoy) for name, envoy in zip(NAMES, fleet.envoys, strict=True)}
+    # When each tells at the earliest: they have not begun to wait at the same time.
+    tells_at = {name: told_at(envoy) for name, envoy in zip(NAMES, fleet.envoys, strict=True)}
     fleet.receiver.wait_for(1, within=LONGEST_SECONDS + 10)
     redis.start()
+    back = datetime.now(UTC)
     for envoy in fleet.envoys:
         wait.until(lambda envoy=envoy: asked(envoy)["told"] or asked(envoy)["committed"], "it knows of the report", 30)
     fleet.let_checks_go_by()
@@ -140,8 +146,14 @@ def test_a_store_that_is_back_in_time_keeps_those_quiet_who_have_patience(fleet:
     tellers = Counter(map(teller, fleet.receiver.requests))
     assert set(tellers.values()) == {1}
     # Whoever was still waiting has asked once more.
-    patient = {name for name, delay in delays.items() if delay > min(delays.values()) + AGAIN_SECONDS}
-    assert not patient & tellers.keys(), delays
+    patient = {name for name, at in tells_at.items() if at > back + timedelta(seconds=AGAIN_SECONDS)}
+    assert not patient & tellers.keys(), (back, tells_at)
+
+
+def told_at(envoy: Envoy) -> datetime:
+    """When a proxy tells, at the earliest, what it cannot ask the store for."""
+    [line] = envoy.wait_log(AWAY, within=30)
+    return logged_at(line) + timedelta(seconds=patience(envoy))
 
 
 def test_a_store_that_stays_away_costs_at_most_one_double_by_each_proxy_and_no_event(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from e2e.contract import check_each_once, wait_for_checks
-from e2e.monitors import PREFIX, failovers, holders, leases, traps, wait_for_holder, wait_for_lease
+from e2e.monitors import LOST, PREFIX, leases, overtaken, traps, wait_for_failovers, wait_for_holder, wait_for_lease
 from lab import foreign, wait
 from lab.config import OLDER
 from lab.scene import Scene
@@ -15,6 +15,8 @@ from lab.scene import Scene
 VERSIONS = ["1.36.2", "1.37.0", "1.39.3", "1.40.0"]
 # Items of garbage that the other plugin puts into our queue at once.
 STUFFED = 2_000
+# Peers that it hides from us, or tries to.
+STOLEN = 5
 SET_ASIDE = r"What stands in shared data( in place of the lease)? is not of this release"
 
 
@@ -52,7 +54,9 @@ def test_two_good_neighbours_keep_their_values_and_items_to_themselves(scene: Sc
     wait.until(lambda: foreign.taken(envoy) > before + 30, "the other plugin has gone on with its work")
     check_each_once(scene.receiver.events())
     assert foreign.strays(envoy) == 0
-    assert (holders(envoy), failovers(envoy), traps(envoy)) == (["auto"], 0, 0)
+    wait_for_holder(envoy, "auto")
+    wait_for_failovers(envoy, 0)
+    assert traps(envoy) == 0
     assert not envoy.log_lines(SET_ASIDE)
 
 
@@ -63,6 +67,9 @@ def test_garbage_in_our_memory_and_in_our_queue_is_set_aside(scene: Scene, versi
     scene.receiver.wait_for(3)
     do(scene, "stuff")
     assert_goes_on(scene, "after the queue")
+    # A worker that was first makes way for the main thread's instance, and who comes after the garbage knows nothing of
+    # before: that one has to be there already.
+    envoy.wait_log(rf"\[{envoy.process.pid}\]\[info\]\[wasm\].* Holding the lease", within=30)
     do(scene, "spoil once")
     assert_goes_on(scene, "after the memory")
     do(scene, "stuff")
@@ -95,10 +102,12 @@ def test_who_steals_from_our_queue_hides_peers_and_nothing_else(scene: Scene) ->
     scene.receiver.wait_for(3)
     do(scene, "steal")
     wait_for_checks(envoy, 2)
-    assert scene.client(scene.cast.authority.issue("hidden")).get() == 200
+    for _ in range(STOLEN):
+        assert scene.client(scene.cast.authority.issue("hidden")).get() == 200
     wait_for_checks(envoy, 5)
-    assert holders(envoy) == ["auto"]
-    assert not scene.receiver.events(cert_name="hidden")
+    wait_for_holder(envoy, "auto")
+    # Now and then our monitor may be faster than the thief.
+    assert len(scene.receiver.events(cert_name="hidden")) < STOLEN
     do(scene, "peace")
     assert_goes_on(scene, "afterwards")
 
@@ -107,9 +116,11 @@ def test_who_claims_to_be_a_later_monitor_silences_ours_for_as_long(scene: Scene
     envoy = scene.start()
     wait_for_holder(envoy, "auto")
     scene.receiver.wait_for(3)
+    lost = overtaken(envoy)
     do(scene, "hold")
-    envoy.wait_log("The lease is in other hands: this instance is the monitor no more")
+    envoy.wait_log(LOST, lost + 1)
+    before = leases(envoy)[-1]
     assert scene.client(scene.cast.authority.issue("meanwhile")).get() == 200
     do(scene, "peace")
-    wait_for_lease(envoy, leases(envoy)[0])
+    wait_for_lease(envoy, before, within=30)
     assert_goes_on(scene, "afterwards")

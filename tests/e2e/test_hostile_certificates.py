@@ -6,7 +6,7 @@ from itertools import islice
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from e2e.contract import plugin_lines, wait_for_checks
-from e2e.monitors import PREFIX, failovers, traps, wait_for_holder
+from e2e.monitors import PREFIX, traps, wait_for_failovers, wait_for_holder
 from lab import wait
 from lab.certificates import Identity
 from lab.scene import TRAP, Scene
@@ -27,7 +27,7 @@ def test_a_certificate_that_kills_the_parser_does_so_once(scene: Scene) -> None:
     poison = scene.cast.authority.issue(POISON)
 
     assert scene.client(poison).get() == 200
-    wait_for_holder(envoy, "standby")
+    wait_for_holder(envoy, "standby", within=30)
     envoy.wait_log("quarantined")
     for _ in range(5):
         assert scene.client(poison).get_all(["/orders", "/billing"] * 10, connections=4) == [200] * 20
@@ -37,7 +37,7 @@ def test_a_certificate_that_kills_the_parser_does_so_once(scene: Scene) -> None:
     assert scene.client(newcomer).get() == 200
     assert scene.receiver.event(cert_name="Newcomer")["cert_id"] == newcomer.cert_id
     assert traps(envoy) == 1
-    assert failovers(envoy) == 1
+    wait_for_failovers(envoy, 1)
 
 
 def test_strangers_fill_no_more_than_there_is_room_for(scene: Scene) -> None:
@@ -58,7 +58,8 @@ def test_strangers_fill_no_more_than_there_is_room_for(scene: Scene) -> None:
         for stranger in islice(strangers, STRANGERS // 4):
             assert scene.client(stranger).get() == 200
         resident.append(envoy.resident_bytes)
-    wait.until(lambda: seen() >= STRANGERS + 2, "the monitor has seen everybody")  # and the cast: client and upstream
+    # And the cast: client and upstream.
+    wait.until(lambda: seen() >= STRANGERS + 2, "the monitor has seen everybody", 30)
     wait_for_checks(envoy, 2)
     resident.append(envoy.resident_bytes)
 

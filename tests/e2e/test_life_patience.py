@@ -71,8 +71,8 @@ def test_what_quiet_hours_have_kept_is_told_when_they_are_over(scene: Scene) -> 
     assert {event["cert_id"] for event in told} == {mute.cert_id, loud.cert_id}
     for event in told:
         check_facts(event, loud if event["cert_id"] == loud.cert_id else mute, "config", "warning", "30d")
-        # To the second.
-        assert timedelta() <= moment(event["timestamp"]) - over <= timedelta(seconds=1)
+        # To the second; but on a busy machine Envoy may stand still for some.
+        assert timedelta() <= moment(event["timestamp"]) - over <= timedelta(seconds=5)
     wait_for_checks(envoy, 2)
     assert len(scene.receiver.requests) == 3
 

@@ -92,7 +92,8 @@ def test_a_heartbeat_says_what_is_watched_and_by_what(scene: Scene) -> None:
     assert second["message"].startswith("The certificate monitor is alive: 4 certificates, next expiry ")
     assert first["id"] != second["id"]
     apart = moment(second["timestamp"]) - moment(first["timestamp"])
-    assert timedelta(seconds=10) <= apart <= timedelta(seconds=13)
+    # One that is late does not put the next one off, and times are cut to seconds.
+    assert timedelta(seconds=5) < apart < timedelta(seconds=15)
     assert told_of(envoy, HEARTBEAT) >= 2
     # Nobody else hears of it.
     assert HEARTBEAT not in [event["event"] for event in scene.receiver.accepted("/ops")]

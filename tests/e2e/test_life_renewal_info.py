@@ -69,6 +69,12 @@ class Asking:
     def questions(self, name: str) -> list[Request]:
         return self.acme.requests_to(path_of(name))
 
+    def questions_before(self, name: str, kind: str) -> list[Request]:
+        """Those before an event: there is a minute between two, and other tests may have waited for as long."""
+        cert_id, requests = self.certificates[name].cert_id, list(self.scene.receiver.requests)
+        [told] = [each for each in requests if (each.event["cert_id"], each.event["event"]) == (cert_id, kind)]
+        return [question for question in self.questions(name) if question.arrived < told.arrived]
+
     def told(self, name: str) -> list[str]:
         events = self.scene.receiver.events(cert_id=self.certificates[name].cert_id)
         return [event["event"] for event in events]
@@ -117,7 +123,7 @@ def test_a_window_that_moves_forward_is_told(asking: Asking) -> None:
     revoked = asking.certificates["revoked"]
     event = asking.scene.receiver.wait_for(1, FIRST_SECONDS + SECOND_SECONDS, cert_id=revoked.cert_id)[0]
     # What it said first was nothing to tell.
-    assert len(asking.questions("revoked")) == 2
+    assert len(asking.questions_before("revoked", OVERDUE)) == 2
     check_facts(event, revoked, "config", "warning", "renewal_info_moved")
     assert (event["event"], event["expected_at"]) == (OVERDUE, written(SOONER.start))
     for text in (written(MONTH.start), str(SOONER), EXPLANATION):
@@ -127,11 +133,11 @@ def test_a_window_that_moves_forward_is_told(asking: Asking) -> None:
 def test_a_ca_that_takes_its_word_back_ends_the_alert(asking: Asking) -> None:
     wait.until(lambda: len(asking.told("forgiven")) == 2, "the end of the alert", FIRST_SECONDS + SECOND_SECONDS)
     assert asking.told("forgiven") == [OVERDUE, RESOLVED]
-    assert len(asking.questions("forgiven")) == 2
+    assert len(asking.questions_before("forgiven", RESOLVED)) == 2
 
 
 def test_an_answer_that_says_nothing_is_complained_of_once(asking: Asking) -> None:
-    wait.until(lambda: len(asking.questions("unclear")) == 2, "another try", FIRST_SECONDS + SECOND_SECONDS)
+    wait.until(lambda: len(asking.questions("unclear")) >= 2, "another try", FIRST_SECONDS + SECOND_SECONDS)
     complaint = r"\]\[warning\]\[wasm\].* An authority was asked in vain .*: the answer names no window of time"
     [line] = asking.scene.envoy.log_lines(complaint)
     assert f" cluster=acme cert_id={asking.certificates['unclear'].cert_id[:8]} " in line

@@ -135,7 +135,7 @@ def test_an_upstream_that_ends_while_it_is_watched_is_told_with_the_certificate_
         tell_rejections(scene)
         envoy = scene.start(version)
         wait_for_checks(envoy, 1)
-        ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
+        ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=10)
         last = scene.cast.authority.issue("orders.internal", ends=ends, sans=SANS)
         scene.upstream.present(last)
         scene.upstream.headers = {"connection": "close"}

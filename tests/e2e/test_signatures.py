@@ -127,9 +127,10 @@ def test_a_second_try_has_the_same_id_and_a_time_of_its_own(scene: Scene) -> Non
     assert int(first.headers["webhook-timestamp"]) <= int(second.headers["webhook-timestamp"])
     first, second = scene.receiver.wait_requests("/milliseconds-again", 2)
     first_time, second_time = (signed_at(request) for request in (first, second))
-    assert 800 <= second_time - first_time <= 3000
+    assert 800 <= second_time - first_time < 10_000
     for request, time in ((first, first_time), (second, second_time)):
-        assert abs(request.arrived.timestamp() * 1000 - time) < 1000
+        # A machine that has much to do takes seconds; in another unit it would be years.
+        assert 0 <= request.arrived.timestamp() * 1000 - time < 10_000
 
 
 def signed_at(request: Request) -> int:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_what_waits_goes_to_the_new_url_though_the_old_listener_drains_for_ten_m
     [before] = rulings(envoy)
 
     hand_over_new_url(scene)
-    wait.until(lambda: len(scene.receiver.accepted(NEW)) >= 200, "200 events at the new URL")
+    wait.until(lambda: len(scene.receiver.accepted(NEW)) >= 200, "200 events at the new URL", 30)
     assert sum(envoy.stat(r"^listener_manager\.total_filter_chains_draining$").values()) == 2
     sent_to_old = len(scene.receiver.requests_to(OLD))
     wait_for_checks(envoy, 3)
@@ -126,13 +127,14 @@ def tell_of_newcomer(scene: Scene, path: str) -> None:
 
 def test_a_configuration_that_envoy_refuses_never_rules(scene: Scene) -> None:
     envoy = start(scene, service=True)
-    lease, ruling = leases(envoy), rulings(envoy)
+    ruling = rulings(envoy)
     scene.configuration.hand_over_separately(INGRESS, STANDBY)["unknown_key"] = 1
     scene.update_listeners()
 
     assert envoy.stat(r"^listener_manager\.lds\.update_rejected$") == {"listener_manager.lds.update_rejected": 1}
     wait_for_checks(envoy, 5)
-    assert (leases(envoy), rulings(envoy)) == (lease, ruling)
+    assert rulings(envoy) == ruling
+    assert {lease.hash for lease in leases(envoy)} == ruling.keys()
     assert not envoy.log_lines(TAKES_OVER)
     tell_of_newcomer(scene, OLD)
 
@@ -146,7 +148,9 @@ def test_two_listeners_with_different_documents_make_one_warning_and_no_quarrel(
     [line] = envoy.wait_log(TAKES_OVER)
     winner, loser = re.search(r"Configuration (\w+) takes over from (\w+), ", line).groups()
     wait.until(lambda: rulings(envoy).get(winner) == 1, f"{winner} rules")
-    wait_for_checks(envoy, 10)
+    for _ in range(10):
+        wait_for_checks(envoy, 1)
     assert envoy.log_lines(TAKES_OVER) == [line]
     assert rulings(envoy) in ({winner: 1}, {winner: 1, loser: 0})  # the other one may have ruled before, for a moment
-    assert [lease.hash for lease in leases(envoy)] in ([winner], [loser, winner])
+    # Another one of the same document may follow, should a thread stand still for seconds.
+    assert [hash_ for hash_, _ in groupby(lease.hash for lease in leases(envoy))] in ([winner], [loser, winner])

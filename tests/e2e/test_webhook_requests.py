@@ -1,6 +1,7 @@
 """What a webhook may say about its request: headers, secrets, method, events and roles."""
 
 from e2e.contract import ALERTS, EXPIRED, SOON, plugin_lines
+from e2e.monitors import leases
 from lab import wait
 from lab.certificates import THREE_DAYS
 from lab.scene import Scene
@@ -38,9 +39,10 @@ def test_a_missing_secret_disables_its_webhook_and_no_other(scene: Scene) -> Non
     envoy = scene.start()
 
     scene.receiver.wait_for()
-    [line] = plugin_lines(envoy, "error")
-    assert "secretive" in line
-    assert "NO_SUCH_VARIABLE" in line
+    lines = plugin_lines(envoy, "error")
+    # By each who was the monitor: on a busy machine one may have followed another one.
+    assert 1 <= len(lines) <= len(leases(envoy))
+    assert all("secretive" in line and "NO_SUCH_VARIABLE" in line for line in lines)
     assert envoy.log_lines(r"watching 1 certificate .* 1 disabled")
     assert {request.path for request in scene.receiver.requests} == {"/certificates"}
 

@@ -16,16 +16,18 @@ NANOSECOND = 1e-9
 
 @dataclass(frozen=True)
 class Beat:
-    """How long an answer took, and for how much of that Envoy's main thread had no processor: others had it."""
+    """How long an answer took, and for how much of that Envoy's main thread was at work, or had no processor: others had
+    it."""
 
     seconds: float
+    worked: float
     starved: float
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def busy(self) -> float:
-        """How long it took because Envoy was busy."""
-        return self.seconds - self.starved
+        """How long it took because Envoy was busy. Who asks may stand still as well."""
+        return min(self.seconds - self.starved, self.worked)
 
 
 class Pulse:
@@ -44,14 +46,17 @@ class Pulse:
 
     def _ask(self) -> None:
         while not self._ended.wait(PAUSE_SECONDS):
-            begin, starved = time.monotonic(), self._starved()
+            begin, (worked, starved) = time.monotonic(), self._spent()
             self._connection.request("GET", "/ready")
             self._connection.getresponse().read()
-            self.beats.append(Beat(time.monotonic() - begin, self._starved() - starved))
+            seconds = time.monotonic() - begin
+            worked_since, starved_since = self._spent()
+            self.beats.append(Beat(seconds, worked_since - worked, starved_since - starved))
 
-    def _starved(self) -> float:
-        """The seconds that Envoy's main thread could have run and did not."""
-        return int(self._schedule.read_text().split()[1]) * NANOSECOND
+    def _spent(self) -> tuple[float, float]:
+        """The seconds that Envoy's main thread has run, and those that it could have run and did not."""
+        worked, starved, _ = self._schedule.read_text().split()
+        return int(worked) * NANOSECOND, int(starved) * NANOSECOND
 
     def __enter__(self) -> "Pulse":
         self._thread.start()
