@@ -46,6 +46,9 @@ impl Monitor {
     /// Tells those receivers of an alert again that would take it for over otherwise, and have heard of it.
     pub(super) fn post_again(&mut self, event: &Event, noticed_at: UnixTime, owed: &[String], turn: &mut Turn) {
         let config = Rc::clone(&self.config);
+        if !config.handlers.iter().any(refreshes) {
+            return;
+        }
         turn.spend(EVENT.saturating_add(comparing(config.effort(event))));
         for (index, handler) in config.handlers.iter().enumerate().filter(|(_, handler)| refreshes(handler)) {
             let is_under_way = owed.contains(&handler.name)
