@@ -19,7 +19,8 @@ from lab.verdict import RefusedError
 Json = dict[str, Any]
 
 PAGE = REPOSITORY / "docs" / "istio.md"
-FILES = ["webhook.yaml", "wasm-plugin.yaml", "standby.yaml", "observer.yaml", "access-log.yaml"]
+EVENT = ["webhook.yaml", "gateway.yaml", "wasm-plugin.yaml"]
+FILES = [*EVENT, "standby.yaml", "observer.yaml", "access-log.yaml", "bootstrap.yaml"]
 # What istio/api has in traffic_extension.proto beside the keys of `wasm`, which are those of a WasmPlugin.
 EXTENSION_KEYS = {"selector", "targetRefs", "phase", "priority", "match", "wasm", "lua"}
 
@@ -39,6 +40,19 @@ def as_wasm_plugin(extension: Json) -> Json:
     return {**extension, "kind": "WasmPlugin", "spec": {**wasm, **spec}}
 
 
+def patched(patch: Json) -> Json:
+    """As much of the gateway's Deployment as there has to be, with the patch in it."""
+    labels = {"istio": "ingressgateway"}
+    template = {"metadata": {"labels": labels}, **patch["spec"]["template"]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "istio-ingressgateway", "namespace": "istio-system"},
+        **patch,
+        "spec": {"selector": {"matchLabels": labels}, **patch["spec"], "template": template},
+    }
+
+
 def documents() -> dict[str, Json]:
     """What each file says that the plugin is to do."""
     bootstrap = yaml.safe_load(one("bootstrap.yaml")["data"]["custom_bootstrap.json"])
@@ -54,7 +68,7 @@ def documents() -> dict[str, Json]:
 def test_every_resource_is_taken() -> None:
     resources = [manifest for name in FILES for manifest in manifests(name)]
     assert [resource["kind"] for resource in resources].count("EnvoyFilter") == 3
-    outsiders.manifests(*resources, as_wasm_plugin(one("traffic-extension.yaml")))
+    outsiders.manifests(*resources, as_wasm_plugin(one("traffic-extension.yaml")), patched(one("gateway-patch.yaml")))
 
 
 WRONG: dict[str, tuple[str, Callable[[Json], object]]] = {
@@ -68,16 +82,32 @@ WRONG: dict[str, tuple[str, Callable[[Json], object]]] = {
 }
 
 
+def mounts(spec: Json) -> list[Json]:
+    [container] = spec["template"]["spec"]["containers"]
+    return container["volumeMounts"]
+
+
+WRONG_PATCHES: dict[str, Callable[[Json], object]] = {
+    "readonly does not exist": lambda spec: mounts(spec)[0].update(readonly=True),
+    "configmap does not exist": lambda spec: spec["template"]["spec"]["volumes"][0].update(configmap={}),
+    "Property mountPath is missing": lambda spec: mounts(spec)[1].pop("mountPath"),
+}
+
+
 def test_resources_are_refused_for_whatever_is_wrong() -> None:
-    spoilt = []
+    spoilt = [{**one("bootstrap.yaml"), "datum": {}}]
     for name, spoil in WRONG.values():
         spoilt.append(copy.deepcopy(one(name)))
+        spoil(spoilt[-1]["spec"])
+    for spoil in WRONG_PATCHES.values():
+        spoilt.append(patched(copy.deepcopy(one("gateway-patch.yaml"))))
         spoil(spoilt[-1]["spec"])
     # All at once: most of the time the compiler loads the models.
     with pytest.raises(RefusedError) as refusal:
         outsiders.manifests(*spoilt)
     said = re.sub("[\"']", "", str(refusal.value))
-    assert [complaint for complaint in WRONG if complaint not in said] == []
+    expected = ["datum does not exist", *WRONG, *WRONG_PATCHES]
+    assert [complaint for complaint in expected if complaint not in said] == []
 
 
 @pytest.mark.parametrize("keys", [{"url": "oci://x"}, {"failStrategy": "FAIL_OPEN"}, {"wasm": {"phase": "AUTHN"}}])
@@ -106,7 +136,8 @@ def test_the_webhook_goes_to_a_cluster_that_the_mesh_has() -> None:
 
 
 def test_the_page_leads_to_the_first_event_in_a_few_commands(tmp_path: Path) -> None:
-    [commands] = re.findall(r"^## To the first event\n\n```sh\n(.*?)```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    [(before, commands)] = re.findall(r"## To the first event\n(.*?)```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert "envoy/istio/gateway.yaml" in before
     commands = commands.splitlines()
     assert len(commands) < 10
     [edit] = [command for command in commands if command.startswith("sed ")]
@@ -120,8 +151,16 @@ def test_the_page_leads_to_the_first_event_in_a_few_commands(tmp_path: Path) -> 
     [webhook] = plugin["pluginConfig"]["webhooks"]
     assert webhook["test_on_start"] is True
     assert webhook["url"] in PAGE.read_text()
-    for file in re.findall(r"-f (\S+\.yaml)", " ".join(commands)):
-        assert (REPOSITORY / file).exists()
+    assert re.findall(r"-f (\S+\.yaml)", " ".join(commands)) == [f"envoy/istio/{name}" for name in EVENT]
+
+
+def test_the_gateway_that_gets_the_plugin_has_something_to_serve() -> None:
+    plugin, served = one("wasm-plugin.yaml"), one("gateway.yaml")
+    assert served["spec"]["selector"] == plugin["spec"]["selector"]["matchLabels"]
+    assert served["metadata"]["namespace"] == plugin["metadata"]["namespace"]
+    [server] = served["spec"]["servers"]
+    # Without TLS, so that it needs no certificate.
+    assert (server["port"]["protocol"], "tls" in server) == ("HTTP", False)
 
 
 def test_the_parts_share_their_memory_and_no_vm() -> None:
@@ -163,5 +202,5 @@ def test_the_gateway_is_given_what_the_files_name() -> None:
     assert all(
         image in path.read_text()
         for path in FOLDER.iterdir()
-        if path.name != "webhook.yaml" and "access" not in path.name
+        if path.name not in ("webhook.yaml", "gateway.yaml", "access-log.yaml")
     )

@@ -8,9 +8,11 @@ import ts from "typescript";
 
 // Where the models of a group are.
 const packages = {
+  "apps": "kubernetes-models",
   "extensions.istio.io": "@kubernetes-models/istio",
   "gateway.envoyproxy.io": "@kubernetes-models/envoy-gateway",
   "networking.istio.io": "@kubernetes-models/istio",
+  "v1": "kubernetes-models",
 };
 
 const options = {
