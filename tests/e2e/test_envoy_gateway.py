@@ -154,9 +154,13 @@ def standby_patches() -> list[dict[str, Any]]:
 
 
 def test_the_page_needs_fewer_than_ten_commands_and_names_what_is_there() -> None:
-    blocks = (REPOSITORY / "docs" / "envoy-gateway.md").read_text().split("```sh\n")[1:]
+    page = (REPOSITORY / "docs" / "envoy-gateway.md").read_text()
+    before, *blocks = page.split("```sh\n")
     first, second = (block.partition("\n```")[0].replace("\\\n", "").splitlines() for block in blocks)
     assert len(first) < 10
+    # All of them, from the plugin on; the text before them has none.
+    assert (first[0], first[1].partition("=")[0]) == ("make wasm", "IMAGE")
+    assert not [word for word in before.split("`") if word.startswith(("make ", "kubectl ", "helm ", "docker "))]
     image = gateway.policy()["spec"]["wasm"][0]["code"]["image"]["url"]
     assert [line for line in first + second if f"s|{image}|$IMAGE|" in line] == [first[-2], second[0]]
     for file in re.findall(r"envoy/gateway/\S+\.yaml", "\n".join(first + second)):
@@ -166,6 +170,19 @@ def test_the_page_needs_fewer_than_ten_commands_and_names_what_is_there() -> Non
     [endpoint] = patch["operation"]["value"]["load_assignment"]["endpoints"][0]["lb_endpoints"]
     address = endpoint["endpoint"]["address"]["socket_address"]
     assert (address["address"], address["port_value"]) == (url.hostname, url.port)
-    # A service of this name in the namespace default.
-    assert url.hostname.split(".")[:2] == ["webhook-receiver", "default"]
-    assert any(line.startswith("kubectl expose -n default deployment webhook-receiver") for line in first)
+
+
+def test_the_receiver_to_begin_with_is_found_where_webhooks_go() -> None:
+    url = urlsplit(gateway.policy()["spec"]["wasm"][0]["config"]["webhooks"][0]["url"])
+    deployment, service = (gateway.manifest(kind, "webhook-receiver") for kind in ("Deployment", "Service"))
+    names = [service["metadata"]["name"], service["metadata"]["namespace"], "svc", "cluster", "local"]
+    assert url.hostname == ".".join(names)
+    assert deployment["metadata"]["namespace"] == service["metadata"]["namespace"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"] == labels == service["spec"]["selector"]
+    [container], [port] = deployment["spec"]["template"]["spec"]["containers"], service["spec"]["ports"]
+    assert [{"containerPort": url.port}] == container["ports"]
+    assert port == {"port": url.port}
+    page = (REPOSITORY / "docs" / "envoy-gateway.md").read_text()
+    assert "-f envoy/gateway/receiver.yaml\n" in page
+    assert "kubectl logs -n default -f deployment/webhook-receiver\n" in page

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def test_every_resource_is_taken() -> None:
-    assert len(gateway.manifests()) == 5
+    assert len(gateway.manifests()) == 7
     outsiders.manifests(*gateway.manifests())
 
 
