@@ -5,7 +5,7 @@ from threading import Thread
 import pytest
 
 from lab import wait
-from lab.store import USER, Redis, Webdis, path
+from lab.store import USER, Redis, Webdis, request_body
 
 KEY = "cert-cooldown:event:8c31605b:client:orders/v1.2:CertificateExpiringSoon:30d:ops"
 
@@ -53,6 +53,19 @@ def test_who_has_no_password_is_denied(redis: Redis, webdis: Webdis, user: str |
     assert redis.find() == []
 
 
+def test_this_one_takes_no_variables_and_no_pair_of_more_than_53_characters(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER", "envoy:from-the-environment")
+    fits, is_too_long = ("envoy:".ljust(length, "x") for length in (53, 54))
+    webdis = Webdis(redis)
+    for pair in ("$OTHER", fits, is_too_long):
+        webdis.configuration["acl"].append({"http_basic_auth": pair, "enabled": ["SET"]})
+    with webdis:
+        pairs = ("$OTHER", "envoy:from-the-environment", fits, is_too_long)
+        assert [webdis.ask("SET", KEY, "edge-1", user=pair)[0] for pair in pairs] == [200, 403, 200, 403]
+
+
 @pytest.mark.parametrize(
     "command", [["GET", KEY], ["DEL", KEY], ["KEYS", "*"], ["FLUSHALL"], ["EVAL", "return 1", "0"]]
 )
@@ -90,4 +103,4 @@ def test_what_is_set_is_what_was_meant_whatever_is_in_it(redis: Redis, webdis: W
     assert webdis.ask("SET", odd, odd) == (200, {"SET": [True, "OK"]})
     assert redis.cli("EXISTS", odd) == ["1"]
     # A dot begins an extension, and a slash the next word.
-    assert path(["SET", "a/b.c"]) == "SET/a%2Fb%2Ec"
+    assert request_body(["SET", "a/b.c"]) == "SET/a%2Fb%2Ec"

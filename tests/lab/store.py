@@ -106,7 +106,7 @@ class Webdis(Daemon):
         # It never answers one who says "connection: close" before the body comes, as urllib does.
         connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request("POST", "/", path(command), headers)
+            connection.request("POST", "/", request_body(command), headers)
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, HTTPException):
@@ -116,7 +116,7 @@ class Webdis(Daemon):
         return answer.status, json.loads(body) if body else None
 
 
-def path(command: Iterable[str]) -> str:
+def request_body(command: Iterable[str]) -> str:
     """A command as Webdis takes it; it takes a dot in the last word for the beginning of an extension."""
     return "/".join(quote(word, safe="").replace(".", "%2E") for word in command)
 
