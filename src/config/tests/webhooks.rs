@@ -286,3 +286,19 @@ fn patterns_are_bounded_in_all() {
         assert_eq!(problem, "webhooks: 26 texts between two * are not allowed; expected at most 25 in all");
     }
 }
+
+#[test]
+fn of_several_clusters_each_has_the_patterns_once_more() {
+    let with = |count: usize, pattern: &str| {
+        let names = vec![pattern; count];
+        format!(
+            r#"{{"webhooks": [{{"name": "am", "clusters": ["a", "b"], "url": "https://am/x", "names": {names:?}}}]}}"#
+        )
+    };
+    load(&with(75, "*.example.com"));
+    load(&with(12, "*example*"));
+    let problem = only_problem(&with(76, "*.example.com"));
+    assert_eq!(problem, "webhooks: 152 patterns are not allowed; expected at most 150 in all");
+    let problem = only_problem(&with(13, "*example*"));
+    assert_eq!(problem, "webhooks: 26 texts between two * are not allowed; expected at most 25 in all");
+}
