@@ -176,6 +176,23 @@ fn while_a_receiver_goes_for_good_no_callback_holds_the_main_thread_up() {
 }
 
 #[test]
+fn with_many_webhooks_the_first_ticks_do_not_hold_the_main_thread_up() {
+    let host = patient_host();
+    let mut document = Document::empty();
+    for number in 0..60 {
+        let name = format!("team-{number}");
+        document = document.webhook(json!({ "name": name, "test_on_start": true }));
+    }
+    let mut bill = Bill::default();
+    let mut monitor = Instance::monitor(&host, &document);
+    host.run_for(&mut [&mut monitor.vm], seconds(30));
+    bill.note("the first seconds with 60 webhooks", &mut monitor);
+    assert_eq!(metric(&host, "events_total;.;event=.=WebhookTest"), 60);
+    assert_eq!(metric(&host, "deliveries_total;.;webhook=.=team-59;.;outcome=.=delivered"), 1);
+    bill.settle();
+}
+
+#[test]
 fn when_a_request_with_a_thousand_events_fails_no_callback_holds_the_main_thread_up() {
     let mut bill = Bill::default();
     let rescue = json!({ "name": "rescue", "cluster": "rescue", "events": [] });

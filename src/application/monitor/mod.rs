@@ -100,6 +100,8 @@ pub struct Monitor {
     started: bool,
     /// How many of the document's certificates are in the inventory.
     listed: usize,
+    /// Of how many handlers the metrics exist.
+    defined: usize,
     /// The last certificate of a predecessor that has been looked at.
     dismissed: Option<CertId>,
     /// Since when it is to end.
@@ -192,6 +194,7 @@ impl Monitor {
             missing,
             started: false,
             listed: 0,
+            defined: 0,
             dismissed: None,
             retiring: None,
             ledger: Ledger::default(),
@@ -318,7 +321,7 @@ impl Monitor {
     }
 
     fn tick(&mut self, turn: &mut Turn) {
-        if !self.started && self.drop_ignored(turn) && self.list(turn) {
+        if !self.started && self.drop_ignored(turn) && self.list(turn) && self.define_webhooks(turn) {
             self.started = true;
             self.start(turn);
         }

@@ -6,7 +6,7 @@ use log::{error, info, warn};
 
 use super::Monitor;
 use super::flood::About;
-use super::turn::Turn;
+use super::turn::{DEFINING, Turn};
 use crate::application::metric::{Dropped, Metric, Outcome, Stored};
 use crate::config::Handler;
 use crate::domain::certificate::IdSource;
@@ -25,11 +25,30 @@ pub(super) struct Said {
     pub(super) short_lived: bool,
 }
 
+/// Outboxes of which one tick tells how full they are.
+const MOST_NAMED: usize = 16;
 /// APIs that are announced; where the API is read from requests, anybody can name more.
 const MOST_ANNOUNCED: usize = 1_024;
 
 impl Monitor {
-    /// Says what an accepted document means, and makes every metric exist.
+    /// Makes the metrics of webhooks exist, each with a name for every outcome; whether all do.
+    pub(super) fn define_webhooks(&mut self, turn: &mut Turn) -> bool {
+        while let Some(handler) = self.config.handlers.get(self.defined) {
+            if !turn.has_work_left() {
+                return false;
+            }
+            if handler.webhook().is_some() {
+                turn.spend(DEFINING);
+                for outcome in Outcome::ALL {
+                    turn.count(Metric::deliveries_total(&handler.name, outcome), 0);
+                }
+            }
+            self.defined = self.defined.saturating_add(1);
+        }
+        true
+    }
+
+    /// Says what an accepted document means, and makes every other metric exist.
     pub(super) fn start(&mut self, turn: &mut Turn) {
         for line in &self.missing {
             error!("{line}");
@@ -65,9 +84,7 @@ impl Monitor {
         let closed = EventKind::ALL.into_iter().map(Metric::events_total);
         let closed = closed.chain(Role::ALL.into_iter().map(Metric::observations_total));
         let closed = closed.chain(Dropped::ALL.into_iter().map(Metric::dropped_total));
-        let of_webhook =
-            |webhook: &Handler| Outcome::ALL.map(|outcome| Metric::deliveries_total(&webhook.name, outcome));
-        for metric in closed.chain(self.webhooks().flat_map(of_webhook)) {
+        for metric in closed {
             turn.count(metric, 0);
         }
         if self.config.cooldown_store.is_some() {
@@ -157,11 +174,13 @@ impl Monitor {
         if self.inventory.take_changed() {
             self.report_inventory(turn);
         }
-        // Naming a metric is what costs, so only what is new is said.
+        // Naming a metric is what costs, so only what is new is said, and not all at once.
+        let mut left = MOST_NAMED;
         for ((index, handler), reported) in (0..).zip(&self.config.handlers).zip(&mut self.waiting_reported) {
             let entries = self.outbox.len_of(index);
-            if handler.webhook().is_some() && reported.replace(entries) != Some(entries) {
+            if left > 0 && handler.webhook().is_some() && reported.replace(entries) != Some(entries) {
                 turn.gauge(Metric::outbox_entries(&handler.name), i64::try_from(entries).unwrap_or(i64::MAX));
+                left = left.saturating_sub(1);
             }
         }
     }

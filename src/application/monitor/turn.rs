@@ -20,6 +20,9 @@ pub(super) const SENDING: u32 = 60;
 /// What every further event in a request costs.
 pub(super) const SENDING_MORE: u32 = 55;
 
+/// What making the metrics of a webhook exist costs.
+pub(super) const DEFINING: u32 = 35;
+
 /// What having an event tried again costs.
 pub(super) const DECIDING: u32 = 2;
 
