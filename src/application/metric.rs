@@ -166,7 +166,7 @@ pub enum Stored {
     Committed,
     /// The store did not answer, or not as it should.
     Failed,
-    /// This proxy tells an event without having asked.
+    /// This proxy tells an event without a claim.
     Unclaimed,
 }
 

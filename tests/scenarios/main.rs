@@ -7,6 +7,7 @@ mod bundles;
 #[allow(dead_code, reason = "the fake host's tests want more of it")]
 #[path = "../abi/scene/certificate.rs"]
 mod certificate;
+mod claims;
 mod clocks;
 mod closings;
 mod conditions;

@@ -10,7 +10,7 @@ use super::flood::About;
 use super::report::labels;
 use super::turn::{CLAIMING, Turn, looking};
 use crate::application::effect::{Answer, CallId, Effect, Response};
-use crate::application::fleet::command::TOLD;
+use crate::application::fleet::command::{TIMEOUT, TOLD};
 use crate::application::fleet::{Command, NUMBER, Question, Told, key};
 use crate::application::metric::{Metric, Stored};
 use crate::application::outbox::{Claim, Claimed, Entry, GRACE};
@@ -25,7 +25,7 @@ const SPREAD: u64 = 10_000;
 const ONCE: Duration = DAY.saturating_mul(7);
 /// An event whose delay is over is looked at so often until the store has been asked once more.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
-/// Whoever is at an event is not at it for longer than so many claims last.
+/// Who has found an event claimed for so many claims tells it unclaimed.
 const MOST_WAITS: u32 = 5;
 /// No key lives longer.
 const LONGEST: Duration = DAY.saturating_mul(365);
@@ -60,11 +60,7 @@ impl Monitor {
             turn.spend(CLAIMING.saturating_add(looking(looked_at)));
             // What seems to have waited since the future has waited since the clock was set back.
             let since = since(next.claim).filter(|since| *since <= turn.now);
-            let held_since = if let Claim::Elsewhere { since } = next.claim { since } else { turn.now };
-            if held_since.after(self.length_of_claim(next.handler).saturating_mul(MOST_WAITS)) < turn.now {
-                // Nobody is at it for that long: there is something wrong with the store.
-                self.let_go(&next, turn);
-            } else if self.fleet.may_claim(turn.now) {
+            if self.fleet.may_claim(turn.now) {
                 let due = if let Claim::Asked { due, .. } = next.claim { due } else { next.due };
                 let held = if let Claim::Elsewhere { since } = next.claim { Some(since) } else { None };
                 let asked = self.outbox.put(&next, turn.now.after(GRACE), Claim::Asked { since, held, due });
@@ -73,7 +69,7 @@ impl Monitor {
                 let since = since.unwrap_or(turn.now);
                 let go_at = since.after(self.fleet.delay());
                 if go_at <= turn.now && self.fleet.gives_up(go_at, turn.now) {
-                    self.let_go(&next, turn);
+                    self.let_go(&next, next.due, turn);
                 } else {
                     let due = if go_at > turn.now { go_at.min(again) } else { turn.now.after(LAST_CHANCE) };
                     self.outbox.put(&next, due, Claim::Open { since: Some(since) });
@@ -85,9 +81,9 @@ impl Monitor {
     }
 
     /// Lets an event go out unclaimed.
-    fn let_go(&mut self, next: &Claimed, turn: &mut Turn) {
+    fn let_go(&mut self, next: &Claimed, due: UnixTime, turn: &mut Turn) {
         turn.count(Metric::cooldown_store_total(Stored::Unclaimed), 1);
-        self.outbox.put(next, next.due.min(turn.now), Claim::Held { until: turn.now.after(GRACE) });
+        self.outbox.put(next, due.min(turn.now), Claim::Held { until: turn.now.after(GRACE) });
     }
 
     /// When there is something to write into the store, or to wait for no longer.
@@ -139,9 +135,10 @@ impl Monitor {
         Some(key::event(&store.prefix, &entry.event, &self.name_of(asked.handler)))
     }
 
-    /// How long a claim lasts: until one try has come to its end.
+    /// How long a claim lasts: until one try has come to its end. It begins before its answer arrives.
     fn length_of_claim(&self, handler: usize) -> Duration {
-        self.webhook_of(handler).map(|webhook| webhook.timeout).unwrap_or_default().saturating_add(GRACE)
+        let timeout = self.webhook_of(handler).map(|webhook| webhook.timeout).unwrap_or_default();
+        timeout.saturating_add(GRACE).saturating_add(TIMEOUT)
     }
 
     /// Takes note of what the store has answered; whether the call was a question to it.
@@ -183,11 +180,17 @@ impl Monitor {
     fn conclude_question(&mut self, asked: &Claimed, reply: Option<Reply>, turn: &mut Turn) {
         // A newer event may have taken its place in the meantime.
         let Some(Claim::Asked { since, held, due }) = self.outbox.entry(asked).map(|entry| entry.claim) else { return };
+        // What seems to have been claimed since the future was so before the clock was set back.
+        let held = held.filter(|since| *since <= turn.now);
         match reply {
             Some(Reply::Nothing) => self.grant(asked, turn),
             // It was claimed for a try that has failed, or by a monitor before this one, and lasts for nobody knows how long.
             Some(Reply::Text(text)) if text == self.fleet.name() => self.ask_store(Question::Renewal(*asked), turn),
             Some(Reply::Text(text)) if text == TOLD => self.forgo(asked, turn),
+            // Each of many may have been at it in vain. This one tries it as well, having heard that nobody has told it yet.
+            Some(_) if held.is_some_and(|since| self.has_waited_enough(asked.handler, since, turn.now)) => {
+                self.let_go(asked, due, turn);
+            }
             Some(_) => {
                 turn.count(Metric::cooldown_store_total(Stored::Held), 1);
                 let spread = Duration::from_millis(self.chance.draw() % SPREAD);
@@ -198,6 +201,10 @@ impl Monitor {
                 self.outbox.put(asked, due, Claim::Open { since: since.or(Some(turn.now)) });
             }
         }
+    }
+
+    fn has_waited_enough(&self, handler: usize, since: UnixTime, now: UnixTime) -> bool {
+        since.after(self.length_of_claim(handler).saturating_mul(MOST_WAITS)) < now
     }
 
     fn grant(&mut self, asked: &Claimed, turn: &mut Turn) {

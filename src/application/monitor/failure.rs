@@ -135,6 +135,8 @@ impl Monitor {
             }
             Sequel::Lost => return self.give_up(&entry, failure.handler, failure.outcome, turn),
         };
+        // A claim is for one try.
+        entry.claim = entry.claim.anew();
         // The clock may have been set since.
         let next = failure.at.min(turn.now).after(pause).max(turn.now);
         self.outbox.wait_again(failure.handler, entry, next);

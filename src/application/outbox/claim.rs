@@ -61,6 +61,12 @@ impl Claim {
         matches!(self, Self::Needless | Self::Held { .. } | Self::Open { since: None })
     }
 
+    /// How it stands before another try.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        if self.is_shared() { Self::Open { since: None } } else { self }
+    }
+
     /// Whether others may tell it.
     pub fn is_shared(self) -> bool {
         self != Self::Needless
