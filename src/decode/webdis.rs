@@ -14,7 +14,7 @@ pub enum Reply {
     Nothing,
     /// This stands under the key.
     Text(String),
-    /// It was done, or so many keys were found.
+    /// It was done.
     Done,
     /// Redis has refused the command, in its own words, cleaned.
     Error(String),
@@ -27,7 +27,6 @@ pub fn reply(body: &[u8]) -> Option<Reply> {
     match answer.values().next().filter(|_| answer.len() == 1)? {
         Value::Null => Some(Reply::Nothing),
         Value::String(text) => Some(Reply::Text(text.clone())),
-        Value::Number(_) => Some(Reply::Done),
         Value::Array(status) => match status.as_slice() {
             [Value::Bool(true), ..] => Some(Reply::Done),
             [Value::Bool(false), Value::String(error)] => {
@@ -49,7 +48,7 @@ mod tests {
             (r#"{"SET":null}"#, Some(Reply::Nothing)),
             (r#"{"SET":"proxy-1"}"#, Some(Reply::Text("proxy-1".into()))),
             (r#"{"SET":[true,"OK"]}"#, Some(Reply::Done)),
-            (r#"{"DEL":1}"#, Some(Reply::Done)),
+            (r#"{"SET":1}"#, None),
             (r#"{"SET":[false,"ERR syntax\r\n error"]}"#, Some(Reply::Error(harmless("ERR syntax\r\n error")))),
             (r#"{"SET":[false]}"#, None),
             (r#"{"SET":{}}"#, None),

@@ -58,14 +58,14 @@ impl Monitor {
             let Some(next) = self.outbox.unclaimed(turn.now) else { break };
             let looked_at = if self.outbox.digests(next.handler) { self.outbox.len_of(next.handler) } else { 0 };
             turn.spend(CLAIMING.saturating_add(looking(looked_at)));
+            let hushed = self.fleet.hushed_until(turn.now);
+            if hushed.is_none() && !self.fleet.may_claim(turn.now) {
+                break;
+            }
+            self.outbox.pass_turn(&next);
             // What seems to have waited since the future has waited since the clock was set back.
             let since = since(next.claim).filter(|since| *since <= turn.now);
-            if self.fleet.may_claim(turn.now) {
-                let due = if let Claim::Asked { due, .. } = next.claim { due } else { next.due };
-                let held = if let Claim::Elsewhere { since } = next.claim { Some(since) } else { None };
-                let asked = self.outbox.put(&next, turn.now.after(GRACE), Claim::Asked { since, held, due });
-                self.ask_store(Question::Claim(asked), turn);
-            } else if let Some(again) = self.fleet.hushed_until(turn.now) {
+            if let Some(again) = hushed {
                 let since = since.unwrap_or(turn.now);
                 let go_at = since.after(self.fleet.delay());
                 if go_at <= turn.now && self.fleet.gives_up(go_at, turn.now) {
@@ -75,7 +75,10 @@ impl Monitor {
                     self.outbox.put(&next, due, Claim::Open { since: Some(since) });
                 }
             } else {
-                break;
+                let due = if let Claim::Asked { due, .. } = next.claim { due } else { next.due };
+                let held = if let Claim::Elsewhere { since } = next.claim { Some(since) } else { None };
+                let asked = self.outbox.put(&next, turn.now.after(GRACE), Claim::Asked { since, held, due });
+                self.ask_store(Question::Claim(asked), turn);
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::breaker::Breaker;
+use super::claim::Claim;
 use super::terms::{Digest, GATHERING, Terms};
 use super::{CallId, Entry};
 use crate::domain::backoff::LONGEST_WISH;
@@ -138,9 +139,10 @@ impl Lane {
         ready.max(self.breaker.admits_from(self.in_flight.len())).max(self.paused_until)
     }
 
-    /// Whether its receiver may be sent something now, but for what is on its way.
+    /// Whether its receiver may be sent something now.
     pub(super) fn may_send(&self, now: UnixTime) -> bool {
-        !self.is_closed && self.breaker.admits_from(self.in_flight.len()).max(self.paused_until) <= now
+        let has_slot = self.in_flight.len() < self.allowance;
+        !self.is_closed && has_slot && self.breaker.admits_from(self.in_flight.len()).max(self.paused_until) <= now
     }
 
     /// Up to when what is due goes with what is due now, if anything is.
@@ -232,7 +234,11 @@ impl Lane {
         }
         // Those that wait for company go when there is enough of it.
         let is_due = chosen.first().is_some_and(|(due, _)| *due <= now);
-        let may_wait = chosen.iter().filter_map(|key| self.waiting.get(key)).all(|entry| entry.claim.may_wait(now));
+        let claims = || chosen.iter().filter_map(|key| self.waiting.get(key)).map(|entry| entry.claim);
+        // What needs no claim waits for those of others until it is due.
+        let is_shared = claims().any(Claim::is_shared);
+        // What needs no claim waits for those of others until it is due.
+        let may_wait = if is_shared { claims().all(|claim| claim.may_wait(now)) } else { !is_due };
         if most > 1 && chosen.len() < most && may_wait && (is_asked || self.is_to_claim(now)) {
             return false;
         }

@@ -69,6 +69,8 @@ pub struct Outbox {
     lanes: Vec<Lane>,
     /// The lane whose turn it is: they take turns, because a tick has time for a few requests only.
     turn: usize,
+    /// The same for claims, of which a store takes a few at a time.
+    claiming: usize,
     /// Numbers entries, and calls.
     last: u64,
 }

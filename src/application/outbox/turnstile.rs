@@ -43,9 +43,16 @@ impl Lane {
 }
 
 impl Outbox {
-    /// An event that may be sent once it is claimed.
+    /// An event that may be sent once it is claimed, of the lane whose turn it is.
     pub fn unclaimed(&self, now: UnixTime) -> Option<Claimed> {
-        (0..).zip(&self.lanes).find_map(|(handler, lane)| lane.unclaimed(handler, now))
+        let count = self.lanes.len();
+        let mut turns = (self.claiming..count).chain(0..self.claiming.min(count));
+        turns.find_map(|handler| self.lanes.get(handler)?.unclaimed(handler, now))
+    }
+
+    /// It is looked after: it is another lane's turn.
+    pub const fn pass_turn(&mut self, known: &Claimed) {
+        self.claiming = known.handler.saturating_add(1);
     }
 
     /// Its entry, unless something else stands in its place.
