@@ -168,11 +168,14 @@ pub enum Stored {
     Failed,
     /// This proxy tells an event without a claim.
     Unclaimed,
+    /// This proxy has told it, and will never note that.
+    Lost,
 }
 
 impl Stored {
     /// Every outcome.
-    pub const ALL: [Self; 6] = [Self::Claimed, Self::Held, Self::Told, Self::Committed, Self::Failed, Self::Unclaimed];
+    pub const ALL: [Self; 7] =
+        [Self::Claimed, Self::Held, Self::Told, Self::Committed, Self::Failed, Self::Unclaimed, Self::Lost];
 
     /// The word of metrics.
     pub const fn as_str(self) -> &'static str {
@@ -183,6 +186,7 @@ impl Stored {
             Self::Committed => "committed",
             Self::Failed => "failed",
             Self::Unclaimed => "unclaimed",
+            Self::Lost => "lost",
         }
     }
 }

@@ -242,6 +242,19 @@ fn the_first_delivery_keeps_the_others_quiet_when_the_store_returns() {
     assert_eq!(fleet.count("told"), 5 - u64::try_from(impatient).unwrap());
 }
 
+#[test]
+fn a_note_that_redis_refuses_is_given_up_and_stops_nothing_else() {
+    let certificates = ["localhost", "client"].map(|name| json!({ "role": "server", "pem": pem(name) }));
+    let mut fleet = Fleet::starting(2, -10 * DAY, &json!({ "certificates": certificates }));
+    fleet.fail(Some(Fault::Refusal(":check:")));
+    fleet.run_until(-10 * DAY + 10 * MINUTE, 1);
+    assert_eq!(fleet.events().len(), 2);
+    assert_eq!((fleet.count("committed"), fleet.count("failed"), fleet.count("lost")), (2, 6, 2));
+    let store = fleet.store.borrow();
+    let told = store.keys(":event:", fleet.proxies[0].now);
+    assert!(told.len() == 2 && told.iter().all(|(_, value, _)| value == "done"), "{told:?}");
+}
+
 /// The same webhook, which hears of ends or does not.
 fn hearing_ends(hears: bool) -> Value {
     let mut hooks = webhook("hooks");

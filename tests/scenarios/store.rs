@@ -15,6 +15,8 @@ use crate::world::header;
 pub enum Fault {
     /// It answers like this.
     Answer(Answer),
+    /// Redis refuses commands about keys that contain this.
+    Refusal(&'static str),
     /// It does not even end the call.
     Silence,
 }
@@ -35,14 +37,19 @@ impl Store {
         assert_eq!((header(call, ":method"), header(call, ":path")), (Some("POST"), Some("/")));
         let body = std::str::from_utf8(call.body.as_deref().unwrap()).unwrap();
         assert!(!body.contains('.'), "Webdis takes what follows a dot for a file type: {body}");
-        let words: Vec<_> =
+        let words: Vec<String> =
             body.split('/').map(|word| percent_decode_str(word).decode_utf8().unwrap().into()).collect();
         match &self.fault {
             Some(Fault::Answer(answer)) => return Some(answer.clone()),
             Some(Fault::Silence) => return None,
-            None => {}
+            Some(Fault::Refusal(_)) | None => {}
         }
-        let answer = self.obey(&words, now);
+        let answer = match self.fault {
+            Some(Fault::Refusal(part)) if words[1].contains(part) => {
+                json!([false, "NOPERM No permissions to access a key"])
+            }
+            _ => self.obey(&words, now),
+        };
         self.commands.push(words);
         let body = Some(json!({ self.commands.last().unwrap()[0].clone(): answer }).to_string().into_bytes());
         Some(Answer::Response(Response { status: 200, body, ..Response::default() }))

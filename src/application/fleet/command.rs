@@ -39,6 +39,13 @@ impl Command {
         }
     }
 
+    /// What it is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Claim(key, _) | Self::Tell(key, _) | Self::Sign(key, _) | Self::Forget(key, _) => key,
+        }
+    }
+
     /// The request that gives the command in the name of a proxy.
     pub fn call(&self, store: &CooldownStore, node: &str, call: CallId, now: UnixTime) -> Call {
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -20,10 +20,15 @@ use crate::domain::{Event, UnixTime};
 /// Where the number of this proxy stands in shared data.
 pub(super) const NUMBER: &str = "cert-expiry-monitor/number";
 
-/// Questions that may wait for their answers.
-const MOST_ASKED: usize = 8;
-/// Of these, so many may be to write something down: what is to be told does not wait for what was told.
+/// Claims that may wait for their answers.
+const MOST_CLAIMS: usize = 8;
+/// The same while something is to be written down: what was told is to be known before its claim lapses, and each claim
+/// has two notes follow, or three.
+const FEWER_CLAIMS: usize = 2;
+/// Notes that may wait for their answers beside them.
 const MOST_NOTES: usize = 6;
+/// A note that Redis has refused so often, though it answers, is given up.
+const MOST_REFUSALS: u8 = 3;
 /// Envoy ends every call. Should it ever forget one, it counts as not answered after this.
 const FORGOTTEN: Duration = Duration::from_secs(15);
 /// A store that did not answer is asked again after this.
@@ -53,6 +58,15 @@ pub struct Told {
     pub is_sent: bool,
 }
 
+/// A command that writes something down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The command.
+    pub command: Command,
+    /// How often Redis has refused it.
+    refusals: u8,
+}
+
 /// What the store was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
@@ -61,7 +75,7 @@ pub enum Question {
     /// To have this proxy's own claim last as long as a new one.
     Renewal(Claimed),
     /// To write something down.
-    Note(Command),
+    Note(Note),
     /// Whether it is there.
     Greeting,
 }
@@ -90,14 +104,19 @@ pub struct Fleet {
     /// What was told. Its commands are made one by one: a digest tells a thousand events at once.
     told: VecDeque<Told>,
     /// What is to be written down.
-    owed: VecDeque<Command>,
+    owed: VecDeque<Note>,
+    /// The same for people only: it is written when there is nothing else to write.
+    signs: VecDeque<Note>,
+    /// How much of it was given up and has not been counted yet.
+    lost: u64,
 }
 
 impl Fleet {
     /// A proxy that its operator calls `node`, and chance gave this number.
     pub fn new(node: &str, number: u64) -> Self {
         let node = node.chars().filter(char::is_ascii_graphic).take(LONGEST_NODE).collect();
-        Self { node, number, state: State::New, asked: Vec::new(), told: VecDeque::new(), owed: VecDeque::new() }
+        let (told, owed, signs) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Self { node, number, state: State::New, asked: Vec::new(), told, owed, signs, lost: 0 }
     }
 
     /// How this proxy calls itself in the store.
@@ -132,7 +151,22 @@ impl Fleet {
 
     /// Whether a claim may be asked for now.
     pub fn may_claim(&self, now: UnixTime) -> bool {
-        self.hushed_until(now).is_none() && self.asked.len() < MOST_ASKED
+        self.hushed_until(now).is_none() && self.claims() < self.most_claims()
+    }
+
+    fn most_claims(&self) -> usize {
+        if self.is_to_write() { FEWER_CLAIMS } else { MOST_CLAIMS }
+    }
+
+    fn claims(&self) -> usize {
+        self.asked.len().saturating_sub(self.notes().count())
+    }
+
+    /// The notes that wait for their answers.
+    fn notes(&self) -> impl Iterator<Item = &Note> {
+        self.asked
+            .iter()
+            .filter_map(|(_, _, question)| if let Question::Note(note) = question { Some(note) } else { None })
     }
 
     /// Until when no claim is asked for, because the store did not answer.
@@ -169,7 +203,8 @@ impl Fleet {
 
     /// Takes a question that Envoy has forgotten.
     pub fn forgotten(&mut self, now: UnixTime) -> Option<Question> {
-        let is_lost = |since: UnixTime| since.after(FORGOTTEN) <= now || since > now;
+        // Clocks go back a little, too.
+        let is_lost = |since: UnixTime| since.after(FORGOTTEN) <= now || since > now.after(FORGOTTEN);
         let index = self.asked.iter().position(|(_, since, _)| is_lost(*since))?;
         Some(self.asked.swap_remove(index).2)
     }
@@ -178,6 +213,7 @@ impl Fleet {
     pub fn tell(&mut self, told: Told) {
         if self.told.len() >= MOST_TOLD {
             self.told.pop_front();
+            self.lose();
         }
         self.told.push_back(told);
     }
@@ -187,14 +223,46 @@ impl Fleet {
         if self.owed.is_empty() && self.asks_at(now) <= now { self.told.pop_front() } else { None }
     }
 
+    fn lose(&mut self) {
+        self.lost = self.lost.saturating_add(1);
+    }
+
+    /// How much will never be written down, since the last call.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
     /// Has something written down as soon as the store answers, for as long as it means anything.
     pub fn owe(&mut self, command: Command) {
-        self.owed.push_back(command);
+        let queue = self.queue_of(&command);
+        queue.push_back(Note { command, refusals: 0 });
+        if self.signs.len() > MOST_TOLD {
+            self.signs.pop_front();
+        }
     }
 
     /// The same before everything else: it could not be written.
-    pub fn owe_again(&mut self, command: Command) {
-        self.owed.push_front(command);
+    pub fn owe_again(&mut self, note: Note) {
+        let queue = self.queue_of(&note.command);
+        if !is_outdated(&note, queue) {
+            queue.push_front(note);
+        }
+    }
+
+    /// The same after everything else, and not for ever: Redis has refused it.
+    pub fn refused(&mut self, note: Note) {
+        let refusals = note.refusals.saturating_add(1);
+        if refusals >= MOST_REFUSALS {
+            return self.lose();
+        }
+        let queue = self.queue_of(&note.command);
+        if !is_outdated(&note, queue) {
+            queue.push_back(Note { refusals, ..note });
+        }
+    }
+
+    const fn queue_of(&mut self, command: &Command) -> &mut VecDeque<Note> {
+        if matches!(command, Command::Sign(..)) { &mut self.signs } else { &mut self.owed }
     }
 
     /// Whether the store has been asked for something of a webhook's.
@@ -211,19 +279,37 @@ impl Fleet {
         if self.asks_at(now) > now {
             return None;
         }
-        while let Some(command) = self.owed.pop_front() {
-            if command.ends_at() > now {
-                return Some(Question::Note(command));
+        if matches!(self.state(now), State::New | State::Away(_)) {
+            return Some(Question::Greeting);
+        }
+        loop {
+            let first = self.first_of(&self.owed).and_then(|index| self.owed.remove(index));
+            let sign = |fleet: &mut Self| fleet.first_sign().and_then(|index| fleet.signs.remove(index));
+            let note = first.or_else(|| sign(self))?;
+            if note.command.ends_at() > now {
+                return Some(Question::Note(note));
             }
         }
-        matches!(self.state(now), State::New | State::Away(_)).then_some(Question::Greeting)
     }
 
-    /// When there is something to ask apart from claims. A store that does not answer is asked one thing at a time.
+    /// The first note that may be asked: under one key they are written in their order.
+    fn first_of(&self, queue: &VecDeque<Note>) -> Option<usize> {
+        let is_asked = |key| self.notes().any(|asked| asked.command.key() == key);
+        queue.iter().position(|note| !is_asked(note.command.key()))
+    }
+
+    fn first_sign(&self) -> Option<usize> {
+        if self.is_to_write() { None } else { self.first_of(&self.signs) }
+    }
+
+    /// When there is something to ask apart from claims. A store that does not answer is asked one thing at a time, and
+    /// first of all whether it is there.
     fn asks_at(&self, now: UnixTime) -> UnixTime {
+        let has_told = || self.owed.is_empty() && !self.told.is_empty();
+        let has_some = || has_told() || self.first_of(&self.owed).or_else(|| self.first_sign()).is_some();
         let is_free = match self.state(now) {
             State::New | State::Away(_) => self.asked.is_empty(),
-            State::Present | State::Back(_) => self.asked.len() < MOST_NOTES && self.is_to_write(),
+            State::Present | State::Back(_) => self.notes().count() < MOST_NOTES && has_some(),
         };
         match self.state(now) {
             _ if !is_free => UnixTime::NEVER,
@@ -252,7 +338,7 @@ impl Fleet {
 
     /// Whether something is to be written down, or an answer is waited for.
     pub fn is_busy(&self) -> bool {
-        !self.asked.is_empty() || self.is_to_write()
+        !self.asked.is_empty() || self.is_to_write() || !self.signs.is_empty()
     }
 
     fn is_to_write(&self) -> bool {
@@ -266,9 +352,17 @@ impl Fleet {
     }
 }
 
+/// Whether something newer is to be written under the same key.
+fn is_outdated(note: &Note, queue: &VecDeque<Note>) -> bool {
+    queue.iter().any(|newer| newer.command.key() == note.command.key())
+}
+
 fn hash(text: &str) -> u64 {
     // Its keys are fixed: the same name is the same number wherever this build runs.
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests;

@@ -99,6 +99,10 @@ impl Monitor {
         if self.shared_store().is_none() {
             return;
         }
+        let lost = self.fleet.take_lost();
+        if lost > 0 {
+            turn.count(Metric::cooldown_store_total(Stored::Lost), lost);
+        }
         while let Some(question) = self.fleet.forgotten(turn.now) {
             self.conclude(question, Err("no answer".to_owned()), turn);
         }
@@ -124,7 +128,7 @@ impl Monitor {
             Question::Renewal(asked) => {
                 self.key_of(asked).map(|key| Command::Sign(key, now.after(self.length_of_claim(asked.handler))))
             }
-            Question::Note(command) => Some(command.clone()),
+            Question::Note(note) => Some(note.command.clone()),
             Question::Greeting => Some(Command::Claim(format!("{}cert-cooldown:greeting", store.prefix), GRACE)),
         };
         let Some(command) = command else { return };
@@ -153,6 +157,7 @@ impl Monitor {
 
     fn conclude(&mut self, question: Question, reply: Result<Reply, String>, turn: &mut Turn) {
         turn.spend(CLAIMING);
+        let is_refused = matches!(reply, Ok(Reply::Error(_)));
         let reply = reply.and_then(|reply| fits(&question, reply));
         match &reply {
             Ok(_) if self.fleet.succeed(turn.now) => {
@@ -175,7 +180,8 @@ impl Monitor {
             (Question::Renewal(asked), Ok(_)) => self.grant(&asked, turn),
             (Question::Renewal(asked), Err(_)) => self.conclude_question(&asked, None, turn),
             (Question::Note(_), Ok(_)) => turn.count(Metric::cooldown_store_total(Stored::Committed), 1),
-            (Question::Note(command), Err(_)) => self.fleet.owe_again(command),
+            (Question::Note(note), Err(_)) if is_refused => self.fleet.refused(note),
+            (Question::Note(note), Err(_)) => self.fleet.owe_again(note),
             (Question::Greeting, _) => {}
         }
     }
@@ -284,6 +290,9 @@ fn is_of_proxy(event: &Event) -> bool {
 
 /// What was answered, if it answers what was asked.
 fn fits(question: &Question, reply: Reply) -> Result<Reply, String> {
+    if let Reply::Error(error) = reply {
+        return Err(format!("Redis says {error}"));
+    }
     let asks = matches!(question, Question::Claim(_) | Question::Greeting);
     let says = matches!(reply, Reply::Nothing | Reply::Text(_));
     if asks == says { Ok(reply) } else { Err("the answer is not one to this command".to_owned()) }
@@ -307,7 +316,6 @@ fn reply_of(answer: &Answer) -> Result<Reply, String> {
     };
     let Response { status, body, .. } = response;
     match (status, body.as_deref().map(reply)) {
-        (200, Some(Some(Reply::Error(error)))) => Err(format!("Redis says {error}")),
         (200, Some(Some(reply))) => Ok(reply),
         (200, _) => Err("the answer is not one of Webdis".to_owned()),
         (403, _) => Err("Webdis does not allow the command (403)".to_owned()),
