@@ -48,7 +48,7 @@ impl Monitor {
     pub(super) fn claim_of(&self, event: &Event, handler: &Handler) -> Claim {
         let is_kept_open = event.closes.is_some() && handler.webhook().is_some_and(|webhook| webhook.refreshes);
         let is_shared = self.shared_store().is_some() && !is_of_proxy(event) && !is_kept_open;
-        if is_shared { Claim::Open { since: None } } else { Claim::Needless }
+        if is_shared { Claim::OPEN } else { Claim::Needless }
     }
 
     /// Asks for what is to be sent next, and writes what was told.
@@ -65,6 +65,7 @@ impl Monitor {
             self.outbox.pass_turn(&next);
             // What seems to have waited since the future has waited since the clock was set back.
             let since = since(next.claim).filter(|since| *since <= turn.now);
+            let held = held(next.claim);
             if let Some(again) = hushed {
                 let since = since.unwrap_or(turn.now);
                 let go_at = since.after(self.fleet.delay());
@@ -72,11 +73,10 @@ impl Monitor {
                     self.let_go(&next, next.due, turn);
                 } else {
                     let due = if go_at > turn.now { go_at.min(again) } else { turn.now.after(LAST_CHANCE) };
-                    self.outbox.put(&next, due, Claim::Open { since: Some(since) });
+                    self.outbox.put(&next, due, Claim::Open { since: Some(since), held });
                 }
             } else {
                 let due = if let Claim::Asked { due, .. } = next.claim { due } else { next.due };
-                let held = if let Claim::Elsewhere { since } = next.claim { Some(since) } else { None };
                 let asked = self.outbox.put(&next, turn.now.after(GRACE), Claim::Asked { since, held, due });
                 self.ask_store(Question::Claim(asked), turn);
             }
@@ -207,7 +207,7 @@ impl Monitor {
                 self.outbox.put(asked, again, Claim::Elsewhere { since: held.unwrap_or(turn.now) });
             }
             None => {
-                self.outbox.put(asked, due, Claim::Open { since: since.or(Some(turn.now)) });
+                self.outbox.put(asked, due, Claim::Open { since: since.or(Some(turn.now)), held });
             }
         }
     }
@@ -301,8 +301,17 @@ fn fits(question: &Question, reply: Reply) -> Result<Reply, String> {
 /// Since when the store could not be asked for something.
 const fn since(claim: Claim) -> Option<UnixTime> {
     match claim {
-        Claim::Open { since } | Claim::Asked { since, .. } => since,
+        Claim::Open { since, .. } | Claim::Asked { since, .. } => since,
         Claim::Needless | Claim::Held { .. } | Claim::Elsewhere { .. } => None,
+    }
+}
+
+/// Since when another proxy is at something.
+const fn held(claim: Claim) -> Option<UnixTime> {
+    match claim {
+        Claim::Elsewhere { since } => Some(since),
+        Claim::Open { held, .. } | Claim::Asked { held, .. } => held,
+        Claim::Needless | Claim::Held { .. } => None,
     }
 }
 

@@ -14,16 +14,18 @@ const PATIENCE: Duration = Duration::from_secs(25);
 pub enum Claim {
     /// It is this proxy's own: nobody is asked.
     Needless,
-    /// The store is to be asked; since when, if it could not be.
+    /// The store is to be asked.
     Open {
         /// The first time that it could not be asked.
         since: Option<UnixTime>,
+        /// The first time that it said that another proxy is at it.
+        held: Option<UnixTime>,
     },
     /// The store was asked.
     Asked {
         /// The same as before.
         since: Option<UnixTime>,
-        /// The first time that another proxy was at it.
+        /// The same as before.
         held: Option<UnixTime>,
         /// When it is to be sent if it may be.
         due: UnixTime,
@@ -41,6 +43,9 @@ pub enum Claim {
 }
 
 impl Claim {
+    /// The store was not asked yet.
+    pub const OPEN: Self = Self::Open { since: None, held: None };
+
     /// Whether a try may begin.
     pub fn allows(self, now: UnixTime) -> bool {
         match self {
@@ -58,13 +63,13 @@ impl Claim {
 
     /// Whether it may go before its time with others, or be claimed for that.
     pub const fn may_join(self) -> bool {
-        matches!(self, Self::Needless | Self::Held { .. } | Self::Open { since: None })
+        matches!(self, Self::Needless | Self::Held { .. } | Self::Open { since: None, .. })
     }
 
     /// How it stands before another try.
     #[must_use]
     pub fn anew(self) -> Self {
-        if self.is_shared() { Self::Open { since: None } } else { self }
+        if self.is_shared() { Self::OPEN } else { self }
     }
 
     /// Whether others may tell it.

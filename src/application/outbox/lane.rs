@@ -235,7 +235,6 @@ impl Lane {
         // Those that wait for company go when there is enough of it.
         let is_due = chosen.first().is_some_and(|(due, _)| *due <= now);
         let claims = || chosen.iter().filter_map(|key| self.waiting.get(key)).map(|entry| entry.claim);
-        // What needs no claim waits for those of others until it is due.
         let is_shared = claims().any(Claim::is_shared);
         // What needs no claim waits for those of others until it is due.
         let may_wait = if is_shared { claims().all(|claim| claim.may_wait(now)) } else { !is_due };

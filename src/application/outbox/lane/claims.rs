@@ -11,7 +11,7 @@ fn lane(claimed: usize, open: usize, until: UnixTime, is_first_alone: bool) -> L
     let batch = Some(Batch { max: 8, wait: Duration::from_secs(5) });
     let mut lane = Lane::new(Terms { batch, ..Terms::default() });
     let claims = std::iter::repeat_n(Claim::Held { until }, claimed);
-    for (number, claim) in (1..).zip(claims.chain(std::iter::repeat_n(Claim::Open { since: None }, open))) {
+    for (number, claim) in (1..).zip(claims.chain(std::iter::repeat_n(Claim::OPEN, open))) {
         let alone = is_first_alone && number == 1;
         lane.push(Entry { alone, claim, ..Entry::new(soon(&number.to_string()), NOW) }, NOW, number);
     }
@@ -56,7 +56,7 @@ fn who_cannot_send_leaves_claims_to_others() {
     let terms = Terms { max_in_flight: 1, ..Terms::default() };
     let mut outbox = Outbox { lanes: vec![Lane::new(terms)], ..Outbox::default() };
     let held = Claim::Held { until: NOW.after(GRACE) };
-    for (name, claim) in [("1", held), ("2", Claim::Open { since: None })] {
+    for (name, claim) in [("1", held), ("2", Claim::OPEN)] {
         outbox.push(0, Entry { claim, ..Entry::new(soon(name), NOW) }, NOW);
     }
     assert!(outbox.unclaimed(NOW).is_some());
@@ -70,7 +70,7 @@ fn who_cannot_send_leaves_claims_to_others() {
 fn lanes_claim_in_turn() {
     let mut outbox = Outbox::new([Terms::default(), Terms::default(), Terms::default()].into_iter());
     for (handler, name) in [(0, "1"), (0, "2"), (0, "3"), (2, "4")] {
-        outbox.push(handler, Entry { claim: Claim::Open { since: None }, ..Entry::new(soon(name), NOW) }, NOW);
+        outbox.push(handler, Entry { claim: Claim::OPEN, ..Entry::new(soon(name), NOW) }, NOW);
     }
     let mut asked = Vec::new();
     while let Some(next) = outbox.unclaimed(NOW) {
