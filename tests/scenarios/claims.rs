@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::fleets::{Fleet, text};
 use crate::store::Fault;
-use crate::world::{DAY, HOUR, MINUTE, webhook};
+use crate::world::{DAY, HOUR, MINUTE, pem, webhook};
 
 #[test]
 fn nobody_is_waited_for_for_ever() {
@@ -57,4 +57,17 @@ fn who_tried_it_unclaimed_asks_before_the_next_try() {
     fleet.fail(Some(Fault::Answer(text(r#"{"SET":"done"}"#))));
     fleet.proxies[0].run_for(MINUTE);
     assert_eq!((fleet.events().len(), fleet.count("told")), (0, 1));
+}
+
+#[test]
+fn webhooks_claim_in_turn() {
+    let names = ["localhost", "ca", "client", "ec-k256", "ec-p384", "ec-p521", "ed25519", "ed448", "md5", "nameless"];
+    let certificates = names.map(|name| json!({ "role": "server", "pem": pem(name) }));
+    let more = json!({ "certificates": certificates, "webhooks": [webhook("first"), webhook("second")] });
+    let mut fleet = Fleet::starting(1, -10 * DAY, &more);
+    fleet.fail(Some(Fault::Silence));
+    fleet.run_until(-10 * DAY + 10, 1);
+    let store = fleet.store.borrow();
+    let asked = |name: &str| store.commands.iter().filter(|words| words[1].ends_with(name)).count();
+    assert_eq!((asked(":first"), asked(":second")), (4, 3), "eight at a time, with the question whether it is there");
 }

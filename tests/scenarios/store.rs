@@ -39,6 +39,7 @@ impl Store {
         assert!(!body.contains('.'), "Webdis takes what follows a dot for a file type: {body}");
         let words: Vec<String> =
             body.split('/').map(|word| percent_decode_str(word).decode_utf8().unwrap().into()).collect();
+        self.commands.push(words.clone());
         match &self.fault {
             Some(Fault::Answer(answer)) => return Some(answer.clone()),
             Some(Fault::Silence) => return None,
@@ -50,8 +51,7 @@ impl Store {
             }
             _ => self.obey(&words, now),
         };
-        self.commands.push(words);
-        let body = Some(json!({ self.commands.last().unwrap()[0].clone(): answer }).to_string().into_bytes());
+        let body = Some(json!({ words[0].clone(): answer }).to_string().into_bytes());
         Some(Answer::Response(Response { status: 200, body, ..Response::default() }))
     }
 
