@@ -80,7 +80,7 @@ def join(scene: Scene, name: str, port: int, **more: object) -> None:
     scene.plugin["cooldown_store"].update(more)
     scene.arguments = ["--service-node", name]
     scene.webhook["headers"]["x-proxy"] = name
-    scene.webhook["timeout_seconds"] = 1
+    scene.webhook["timeout_seconds"] = 5
     scene.monitor["check_interval_seconds"] = 1
 
 

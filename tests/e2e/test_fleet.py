@@ -16,8 +16,8 @@ from lab.scene import TRAP, Scene
 from lab.store import Redis, Webdis
 
 SECOND = timedelta(seconds=1)
-# A claim lasts for one try of a webhook, here a second, and 55 more.
-CLAIM_SECONDS = 56
+# A claim lasts for one try of a webhook, here five seconds, and 55 more.
+CLAIM_SECONDS = 60
 # Who has found it asks again by so much later.
 SPREAD_SECONDS = 10
 

@@ -8,7 +8,7 @@ use log::{info, warn};
 use super::Monitor;
 use super::flood::About;
 use super::report::labels;
-use super::turn::{CLAIMING, Turn, looking};
+use super::turn::{CLAIMING, Turn, comparing, looking};
 use crate::application::effect::{Answer, CallId, Effect, Response};
 use crate::application::fleet::command::{TIMEOUT, TOLD};
 use crate::application::fleet::{Command, NUMBER, Question, Told, key};
@@ -241,11 +241,12 @@ impl Monitor {
     }
 
     /// Has the store know that an alert is over of which not everybody hears the end: it may begin anew.
-    pub(super) fn free(&mut self, end: &Event) {
+    pub(super) fn free(&mut self, end: &Event, turn: &mut Turn) {
         let Some(alert) = end.closes.as_ref().filter(|_| self.shared_store().is_some() && !is_of_proxy(end)) else {
             return;
         };
         let config = Rc::clone(&self.config);
+        turn.spend(comparing(config.effort(end)));
         let was_told = |handler: &Handler| handler.webhook().is_some() && handler.routing.events.contains(&alert.kind);
         let misses = |handler: &Handler| was_told(handler) && !handler.wants(end);
         for (handler, _) in (0..).zip(&config.handlers).filter(|(_, handler)| misses(handler)) {

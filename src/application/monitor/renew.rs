@@ -243,7 +243,7 @@ impl Monitor {
         let period = self.config.expiry.period_of(Some(notice.kind));
         let end = |by| Event::closing(known_as, &notice, by, usage, period, turn.now);
         let (resolved, renewed) = (end(None), successor.map(|by| end(Some(by))));
-        self.free(&resolved);
+        self.free(&resolved, turn);
         match renewed {
             None => {
                 self.announce_event(&resolved, turn);

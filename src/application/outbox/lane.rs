@@ -14,7 +14,7 @@ use crate::domain::{CertId, Detail, Event, EventKind, Severity, UnixTime};
 const MOST_REFUSED: usize = 20_000;
 /// No other proxy is waited for longer at a time.
 const LONGEST_CLAIM: Duration = Duration::from_secs(400);
-/// Further entries that are looked at to fill a request.
+/// Further entries that are looked at to fill a request, or to see whether one is full.
 const MOST_LOOKED_AT: usize = 16;
 
 /// See the module's text.
@@ -179,6 +179,7 @@ impl Lane {
         let mut fresh = self
             .waiting
             .iter()
+            .take(batch.max.saturating_add(MOST_LOOKED_AT))
             .filter(|((due, _), entry)| entry.is_fresh(due.before(batch.wait)) && entry.claim.may_join());
         let ((due, _), _) = fresh.nth(batch.max.checked_sub(1)?)?;
         Some(due.before(batch.wait))
