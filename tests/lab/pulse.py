@@ -16,8 +16,7 @@ NANOSECOND = 1e-9
 
 @dataclass(frozen=True)
 class Beat:
-    """How long an answer took, and for how much of that Envoy's main thread was at work, or had no processor: others had
-    it."""
+    """How long an answer took, and for how much of that Envoy's main thread was at work, or had no processor."""
 
     seconds: float
     worked: float
