@@ -5,6 +5,7 @@
 //! `on_configure` is exempt: it is called when somebody changes the configuration.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -217,6 +218,28 @@ fn when_a_request_with_a_thousand_events_fails_no_callback_holds_the_main_thread
                 |webhook: &str| metric(&host, &format!("deliveries_total;.;webhook=.={webhook};.;outcome=.=delivered"));
             assert_eq!((count("ops"), count("rescue")), (delivered, rescued), "{what}, {status}");
         }
+    }
+    bill.settle();
+}
+
+#[test]
+fn what_has_failed_is_not_decided_about_while_another_large_request_is_sent() {
+    let mut bill = Bill::default();
+    let rules = json!({ "digest": { "interval_seconds": 60 } });
+    // Answers arrive while the next digest is put together, sooner or later.
+    for late in [5, 15, 25, 40] {
+        let mut document = Document::empty().with("certificate_expiry_monitor", rules.clone());
+        for name in ["a", "b", "c"] {
+            document = document.webhook(json!({ "name": name }));
+        }
+        let host = patient_host();
+        host.receiver(RECEIVER, move |_| Some(Answer::status(500).after(Duration::from_millis(late))));
+        let mut monitor = monitor(&host, &document);
+        observe(&host, &ending_in(86_400), 1_000);
+        host.run_for(&mut [&mut monitor.vm], seconds(90));
+        bill.note(&format!("digests that fail after {late} ms"), &mut monitor);
+        let tried = |name| metric(&host, &format!("deliveries_total;.;webhook=.={name};.;outcome=.=status"));
+        assert!(["a", "b", "c"].map(tried).iter().all(|count| *count >= 1_000));
     }
     bill.settle();
 }

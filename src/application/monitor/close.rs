@@ -67,7 +67,6 @@ impl Monitor {
         let is_complete = self.inventory.len() < self.config.expiry.max_certificates;
         while turn.has_work_left() && self.swept < SHARDS {
             let ids: Vec<_> = self.ledger.shard(self.swept).map(|(id, _)| *id).collect();
-            turn.spend(pruning(ids.len()).saturating_add(1));
             for id in &ids {
                 // Those that were closed are none any more when it comes to this shard again.
                 if !turn.has_work_left() {
@@ -75,6 +74,7 @@ impl Monitor {
                 }
                 self.close_over(id, is_complete, turn);
             }
+            turn.spend(pruning(ids.len()).saturating_add(1));
             self.swept = self.swept.saturating_add(1);
         }
     }

@@ -69,8 +69,7 @@ impl Monitor {
         }
     }
 
-    /// Decides about what is left of failed requests, and gives up what waits for those who are gone, as much as a tick
-    /// has time for.
+    /// Decides about what is left of failed requests, as much as a tick has time for.
     pub(super) fn go_on_deciding(&mut self, turn: &mut Turn) {
         while let Some(failure) = self.failures.first().copied() {
             let (handler, call) = (failure.handler, failure.call);
@@ -86,6 +85,10 @@ impl Monitor {
                 None => drop(self.failures.remove(0)),
             }
         }
+    }
+
+    /// Gives up what waits for those who are gone, as much as a tick has time for.
+    pub(super) fn abandon(&mut self, turn: &mut Turn) {
         for handler in 0..self.config.handlers.len() {
             while self.is_gone(handler)
                 && let Some(entry) = self.outbox.first_waiting(handler)
@@ -99,9 +102,9 @@ impl Monitor {
         }
     }
 
-    /// Whether there may be more for [`Monitor::go_on_deciding`].
+    /// Whether there may be more for [`Monitor::go_on_deciding`] or [`Monitor::abandon`].
     pub(super) fn has_to_decide(&self) -> bool {
-        let is_abandoned = |handler| self.is_gone(handler) && self.outbox.len_of(handler) > 0;
+        let is_abandoned = |handler| self.is_gone(handler) && self.outbox.first_waiting(handler).is_some();
         !self.failures.is_empty() || (0..self.config.handlers.len()).any(is_abandoned)
     }
 

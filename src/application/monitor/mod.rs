@@ -328,13 +328,14 @@ impl Monitor {
         if !self.started {
             return;
         }
-        self.go_on_deciding(turn);
         if self.retiring.is_none() {
             self.look_at_clock(turn);
             self.notice_time(turn);
             self.batch.begin(turn.now);
+            let has_sent = self.send_postponed(turn);
+            self.go_on_deciding(turn);
             // What observers hand over is taken in after this tick, item by item: half of the work is kept for it.
-            let is_reading = !self.send_postponed(turn) && (self.batch.is_running() || self.is_discovering(turn.now));
+            let is_reading = !has_sent && (self.batch.is_running() || self.is_discovering(turn.now));
             let kept = if is_reading { WORK / 2 } else { 0 };
             turn.spend(kept);
             // Crossings first: they are promised to the second.
@@ -346,6 +347,7 @@ impl Monitor {
             self.inquire(turn);
             self.claim(turn);
             self.send(turn);
+            self.abandon(turn);
             self.sweep(turn);
             self.check_round(turn);
             self.look_for_storms(turn);
@@ -358,6 +360,7 @@ impl Monitor {
                 self.read(turn);
             }
         } else {
+            self.go_on_deciding(turn);
             self.store(turn);
             self.note_told(turn);
         }

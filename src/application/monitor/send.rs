@@ -7,7 +7,7 @@ use log::error;
 
 use super::Monitor;
 use super::flood::About;
-use super::turn::{SENDING, SENDING_MORE, Turn, WORK, digesting, listing, signing};
+use super::turn::{SENDING, SENDING_MORE, Turn, digesting, listing, signing};
 use crate::application::effect::{Call, CallId, Effect};
 use crate::application::metric::{Metric, Outcome};
 use crate::application::outbox::Entry;
@@ -58,7 +58,7 @@ impl Monitor {
             return false;
         }
         self.go_on_with(draft, turn);
-        turn.spend(WORK);
+        turn.exhaust();
         true
     }
 
@@ -163,9 +163,11 @@ impl Monitor {
 
     /// Leaves the rest of a request that would become too large for another one.
     fn put_back(&mut self, draft: &Draft, now: UnixTime) {
-        while let Some(mut entry) = self.outbox.leave_out(draft.handler, draft.call, draft.items.len()) {
+        for mut entry in self.outbox.leave_rest(draft.handler, draft.call, draft.items.len()) {
             entry.tries = entry.tries.saturating_sub(1);
-            self.outbox.push(draft.handler, entry, now);
+            if !entry.is_superseded {
+                self.outbox.wait_again(draft.handler, entry, now);
+            }
         }
     }
 

@@ -37,6 +37,9 @@ impl Monitor {
 
     /// Writes what has to be written before the next requests may be sent.
     pub(super) fn store_first(&mut self, turn: &mut Turn) {
+        if turn.is_exhausted() {
+            return;
+        }
         let changes = &mut self.changes;
         let mut shards = Vec::new();
         shards.extend(self.outbox.first_certificates(turn.now).filter_map(|id| changes.take_of(id)).take(MOST_FIRST));

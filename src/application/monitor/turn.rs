@@ -93,12 +93,13 @@ pub(super) struct Turn {
     /// The time of the input.
     pub(super) now: UnixTime,
     work: u32,
+    is_exhausted: bool,
     effects: Vec<Effect>,
 }
 
 impl Turn {
     pub(super) const fn new(now: UnixTime, work: u32) -> Self {
-        Self { now, work, effects: Vec::new() }
+        Self { now, work, is_exhausted: false, effects: Vec::new() }
     }
 
     /// How much work may still be done.
@@ -110,6 +111,15 @@ impl Turn {
         self.work = self.work.saturating_sub(cost);
     }
 
+    /// What was done leaves time for nothing else, not even for what every tick does.
+    pub(super) const fn exhaust(&mut self) {
+        (self.work, self.is_exhausted) = (0, true);
+    }
+
+    pub(super) const fn is_exhausted(&self) -> bool {
+        self.is_exhausted
+    }
+
     /// Gives back what was kept.
     pub(super) const fn gain(&mut self, work: u32) {
         self.work = self.work.saturating_add(work);
@@ -119,9 +129,9 @@ impl Turn {
         self.work > 0
     }
 
-    /// Whether there is time for work at this price: what is dearer than a whole tick is done at the beginning of one.
+    /// Whether there is time for work at this price. What is dear is done as long as a quarter of a tick is left.
     pub(super) fn affords(&self, price: u32) -> bool {
-        price.min(WORK) <= self.work
+        price.min(WORK / 4) <= self.work
     }
 
     pub(super) fn effect(&mut self, effect: Effect) {

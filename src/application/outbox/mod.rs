@@ -174,6 +174,12 @@ impl Outbox {
         (index < entries.len()).then(|| entries.remove(index))
     }
 
+    /// Takes all entries but so many out of a call that was not made yet.
+    pub fn leave_rest(&mut self, handler: usize, call: CallId, kept: usize) -> Vec<Entry> {
+        let entries = self.lanes.get_mut(handler).and_then(|lane| lane.call_mut(call));
+        entries.map(|entries| entries.split_off(kept.min(entries.len()))).unwrap_or_default()
+    }
+
     /// Notes that a call has failed; its handler, and how many entries it carries. They stay in flight until each was taken
     /// by [`Outbox::next_failed`].
     pub fn failed(&mut self, call: CallId) -> Option<(usize, usize)> {
